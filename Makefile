@@ -1,0 +1,45 @@
+# Every target sets up what it needs: a virtual environment in .venv, made once and remade when the pins change.
+PYTHON ?= python3
+BIN := .venv/bin
+THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+READY := .venv/ready
+WORKERS ?= 2
+DATA_DIR ?= data
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow check lint types format clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(READY): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+setup: $(READY)  ## make the environment (.venv)
+
+demo: $(READY)  ## train five methods on real digits, attack them, print the table (about two minutes)
+	$(BIN)/vicinal reproduce alps/demo --scale smoke --seeds 3 --jobs 2 --out runs/demo
+
+test: $(READY)  ## run the tests
+	$(THREADS) $(BIN)/python -m pytest -q -n $(WORKERS) -m 'not slow and not gpu'
+
+test-slow: $(READY)  ## run the slow checks too (minutes; CIFAR-10 in DATA_DIR widens them)
+	$(THREADS) VICINAL_DATA_DIR=$(DATA_DIR) $(BIN)/python -m pytest -q -m slow
+
+check: lint types  ## lint, formatting and strict types
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+format: $(READY)  ## let ruff format and fix
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove the environment and the caches
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build dist

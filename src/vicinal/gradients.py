@@ -1,0 +1,163 @@
+r"""Looking at a model without changing it: freezing, input gradients, and the one ascent loop.
+
+Every attack and every input move that follows gradients goes through `frozen`, `input_gradient` and
+`ascend`. Gradients are taken with respect to the input alone, so no weight gradient is computed or
+written, and everything that `frozen` touches is put back, also after an exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from vicinal._checks import InputError, choice
+from vicinal._typing import BatchNormMode, LossOfLogits, Model
+
+__all__ = ["ascend", "clean_logits", "detached", "differentiable", "frozen", "input_gradient"]
+
+
+@contextmanager
+def frozen(model: Model, *, batchnorm: BatchNormMode = "eval") -> Generator[Model]:
+    """Hold a model still: set its mode, switch weight gradients off, restore both on the way out.
+
+    Modes and flags are remembered per submodule, so a partly frozen net comes back as it was.
+
+    Args:
+        model: The model.
+        batchnorm: "eval" puts every submodule in eval mode. "train_frozen_stats" does too, but
+            BatchNorm normalises by the batch and leaves its running averages alone (what the
+            original TensorFlow codes of Madry and AVmixup do while attacking). "train" puts
+            everything in train mode, and running averages move as they do in training.
+
+    Yields:
+        The same model.
+
+    Raises:
+        InputError: If `batchnorm` is not one of the three.
+    """
+    choice("batchnorm", batchnorm, ("eval", "train_frozen_stats", "train"))
+    modes = [(module, module.training) for module in model.modules()]
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    tracking = [(module, module.track_running_stats) for module in norms]
+    flags = [(weight, weight.requires_grad) for weight in model.parameters()]
+    try:
+        for module, _ in modes:
+            module.training = batchnorm == "train"
+        if batchnorm == "train_frozen_stats":
+            for norm in norms:
+                norm.training, norm.track_running_stats = True, False
+        for weight, _ in flags:
+            weight.requires_grad_(False)
+        yield model
+    finally:
+        for norm, tracked in tracking:
+            norm.track_running_stats = tracked
+        for module, training in modes:
+            module.training = training
+        for weight, flag in flags:
+            weight.requires_grad_(flag)
+
+
+@contextmanager
+def differentiable() -> Generator[None]:
+    """Allow gradients inside, also where the caller switched them off (`no_grad`, inference mode).
+
+    Yields:
+        Nothing.
+    """
+    with torch.inference_mode(mode=False), torch.enable_grad():
+        yield
+
+
+def detached(tensor: Tensor) -> Tensor:
+    """Cut a tensor from any graph; a copy where autograd could not use the original.
+
+    Args:
+        tensor: Any tensor, an inference tensor too.
+
+    Returns:
+        A tensor without history.
+    """
+    return tensor.clone() if tensor.is_inference() else tensor.detach()
+
+
+def input_gradient(model: Model, x: Tensor, loss: LossOfLogits) -> tuple[Tensor, Tensor]:
+    """Take the gradient of the summed loss with respect to the images.
+
+    The sum, not the mean: each example's gradient is then independent of its batch mates.
+    Cost: one forward and one backward pass.
+
+    Args:
+        model: The model, usually inside `frozen`.
+        x: Images, shape (N, C, H, W).
+        loss: Logits (N, K) to losses (N,).
+
+    Returns:
+        Gradients, shape (N, C, H, W), and the logits, shape (N, K), detached.
+
+    Raises:
+        InputError: If the logits do not depend on the images through differentiable operations.
+    """
+    x = x.detach().requires_grad_(True)
+    z: Tensor = model(x)
+    total = loss(z).sum()
+    if not total.requires_grad:
+        raise InputError(
+            "the model's logits must depend on its input through differentiable operations; got "
+            "logits without a gradient. Does its forward detach, round or run under no_grad?"
+        )
+    (gradient,) = torch.autograd.grad(total, x)
+    return gradient, z.detach()
+
+
+def ascend(
+    model: Model,
+    start: Tensor,
+    loss: LossOfLogits,
+    *,
+    steps: int,
+    move: Callable[[Tensor, Tensor], Tensor],
+    visit: Callable[[Tensor, Tensor], None] | None = None,
+) -> Tensor:
+    """Climb a loss by steps along the input gradient: the only such loop of the library.
+
+    Cost: `steps` forward and `steps` backward passes. Nothing waits for the device.
+
+    Args:
+        model: The model, usually inside `frozen`.
+        start: Where to begin, shape (N, C, H, W).
+        loss: Logits (N, K) to losses (N,), the quantity that rises.
+        steps: How many steps.
+        move: Takes the iterate and its gradient, returns the next iterate.
+        visit: Told every iterate with its logits before the step leaves it; the last iterate is
+            not visited, its logits would cost one more forward pass.
+
+    Returns:
+        The last iterate, shape (N, C, H, W), detached.
+    """
+    x = start.detach()
+    for _ in range(steps):
+        gradient, z = input_gradient(model, x, loss)
+        if visit is not None:
+            visit(x, z)
+        x = move(x, gradient)
+    return x
+
+
+def clean_logits(model: nn.Module, x: Tensor) -> Tensor:
+    """Predict in eval mode without any graph, leaving the model as it was. Cost: one forward pass.
+
+    Args:
+        model: The model.
+        x: Images, shape (N, C, H, W).
+
+    Returns:
+        Logits, shape (N, K).
+    """
+    with frozen(model), torch.no_grad():
+        z: Tensor = model(x)
+    return z
