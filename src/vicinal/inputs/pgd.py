@@ -1,0 +1,187 @@
+r"""Projected gradient ascent around an image (Madry et al. 2018), the search behind most others.
+
+.. math:: x^{t+1} = \Pi_{B(x, \epsilon) \cap [0, 1]}
+          \left( x^t + \alpha\, d(\nabla_x \ell(f(x^t), y)) \right)
+
+with d the sign for linf, the unit gradient for l2. With a target the loss towards it is descended.
+Not here: restarts and the choice of the strongest iterate, which are the attack's (`attacks.PGD`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vicinal._checks import InputError, budget, choice, count
+from vicinal._typing import BatchNormMode, LossOfLogits, Model, Norm, Passes
+from vicinal.gradients import ascend, clean_logits, detached, differentiable, frozen
+from vicinal.inputs.targets import check_target, choose_target
+from vicinal.maths.balls import per_channel, project, sample, steepest
+from vicinal.maths.losses import LOSSES
+from vicinal.maths.mixing import Neighbour
+
+__all__ = ["PGD", "climb", "pgd"]
+
+
+def climb(loss: str, y: Tensor, t: Tensor | None) -> LossOfLogits:
+    """Say what an attack climbs: away from y, or, with a target, towards t.
+
+    Args:
+        loss: "ce" or "margin".
+        y: Classes (N,) or distributions (N, K).
+        t: Target classes (N,), or None.
+
+    Returns:
+        Logits (N, K) to losses (N,) that rise as the attack succeeds.
+    """
+    name = LOSSES[choice("loss", loss, LOSSES)]
+    if t is None:
+        return lambda z: name(z, y)
+    return lambda z: -name(z, t)
+
+
+def pgd(
+    model: Model,
+    x: Tensor,
+    loss: LossOfLogits,
+    *,
+    eps: float | Tensor,
+    step_size: float | Tensor,
+    steps: int,
+    norm: Norm = "linf",
+    random_start: bool = True,
+    batchnorm: BatchNormMode = "eval",
+    rng: torch.Generator | None = None,
+    visit: Callable[[Tensor, Tensor], None] | None = None,
+) -> Tensor:
+    """Climb a loss of the logits within a ball around each image.
+
+    Args:
+        model: The model; mode, buffers, gradients and flags are left as they were.
+        x: Images, shape (N, C, H, W), in [0, 1]; not modified.
+        loss: What rises: logits (N, K) to losses (N,).
+        eps: Radius in pixel units, or one per channel (C,) for linf; infinity for the whole range.
+        step_size: Step in pixel units, or one per channel (C,) for linf.
+        steps: How many.
+        norm: "linf" or "l2".
+        random_start: Begin at a uniform draw from the ball, clipped to [0, 1].
+        batchnorm: The mode while attacking, see `gradients.frozen`.
+        rng: Where the start comes from; torch's global generator when not given.
+        visit: Told every iterate with its logits, but not the last.
+
+    Returns:
+        The last iterate, shape (N, C, H, W), in the ball and in [0, 1], detached.
+
+    Cost: `steps` forward and `steps` backward passes.
+    """
+    center = detached(x)
+    stride = per_channel(step_size, center)
+
+    def move(at: Tensor, gradient: Tensor) -> Tensor:
+        return project(at + stride * steepest(gradient, norm=norm), center, eps=eps, norm=norm)
+
+    with frozen(model, batchnorm=batchnorm), differentiable():
+        start = center
+        if random_start:
+            start = sample(center, eps=eps, norm=norm, rng=rng).clamp_(0.0, 1.0)
+        return ascend(model, start, loss, steps=steps, move=move, visit=visit)
+
+
+def check_ball(
+    eps: float | Tensor, step_size: float | Tensor, norm: str, random_start: bool
+) -> None:
+    """Check the budget of a search in a ball.
+
+    Args:
+        eps: Its radius.
+        step_size: Its step.
+        norm: "linf" or "l2".
+        random_start: Whether it begins at a draw from the ball.
+
+    Raises:
+        InputError: If one of them is off, or an unbounded ball shall be drawn from.
+    """
+    choice("norm", norm, ("linf", "l2"))
+    budget("eps", eps, norm=norm)
+    budget("step_size", step_size, norm=norm, unbounded=False)
+    if random_start and not isinstance(eps, Tensor) and eps == math.inf:
+        raise InputError(
+            "`random_start` must be False when eps is infinite: there is no ball to draw from; "
+            "got True."
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PGD:
+    r"""The input move of adversarial training (Madry et al. 2018): the last iterate of PGD.
+
+    Identity at eps = 0.
+
+    Args:
+        eps: Radius in pixel units, or one per channel (C,) for linf.
+        step_size: Step in pixel units.
+        steps: How many.
+        norm: "linf" or "l2".
+        loss: What is climbed, "ce" or "margin".
+        target: None climbs away from the label; "least_likely", "most_confusing", "random" or
+            classes (N,) climb towards a wrong class, chosen by one clean eval-mode forward.
+        random_start: Begin at a uniform draw from the ball.
+        batchnorm: "eval", "train_frozen_stats" or "train", see `gradients.frozen`.
+
+    Example:
+        >>> _ = torch.manual_seed(0)
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 3))
+        >>> x = torch.rand(5, 1, 2, 2)
+        >>> move = PGD(eps=8 / 255, step_size=2 / 255, steps=10)
+        >>> bool(((move(model, x, torch.zeros(5).long()).x - x).abs() <= 8 / 255 + 1e-6).all())
+        True
+
+    Cost: `steps` forward and `steps` backward passes; one forward more with a named target.
+    """
+
+    eps: float | Tensor
+    step_size: float | Tensor
+    steps: int = 10
+    norm: Norm = "linf"
+    loss: str = "ce"
+    target: str | Tensor | None = None
+    random_start: bool = True
+    batchnorm: BatchNormMode = "eval"
+
+    def __post_init__(self) -> None:
+        check_ball(self.eps, self.step_size, self.norm, self.random_start)
+        count("steps", self.steps, low=0)
+        choice("loss", self.loss, LOSSES)
+        choice("batchnorm", self.batchnorm, ("eval", "train_frozen_stats", "train"))
+        check_target(self.target)
+
+    @property
+    def passes(self) -> Passes:
+        """Each step is one forward and one backward; a target costs one forward more."""
+        return Passes(self.steps + (self.target is not None), self.steps)
+
+    def __call__(
+        self, model: Model, x: Tensor, y: Tensor, *, rng: torch.Generator | None = None
+    ) -> Neighbour:
+        """Move the images to where the loss is high."""
+        y = detached(y)
+        t = None
+        if self.target is not None:
+            t = choose_target(self.target, clean_logits(model, x), y, rng=rng)
+        adv = pgd(
+            model,
+            x,
+            climb(self.loss, y, t),
+            eps=self.eps,
+            step_size=self.step_size,
+            steps=self.steps,
+            norm=self.norm,
+            random_start=self.random_start,
+            batchnorm=self.batchnorm,
+            rng=rng,
+        )
+        return Neighbour(adv)

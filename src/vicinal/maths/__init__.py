@@ -1,0 +1,1 @@
+"""The ground: simplex, balls, losses, draws and mixtures. Pure functions of tensors, no model."""

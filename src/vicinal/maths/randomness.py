@@ -1,0 +1,101 @@
+"""Draws: a generator goes in, a tensor comes out.
+
+With `rng` given only it is used, wherever it lives: the draw is made on the generator's device and
+then moved, so one CPU generator serves every device. Without it torch's global generator of the
+images' device is used, so `torch.manual_seed` rules the caller's own loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+__all__ = ["beta", "integers", "normal", "permutation", "uniform"]
+
+
+def _device(like: Tensor, rng: torch.Generator | None) -> torch.device:
+    return like.device if rng is None else rng.device
+
+
+def uniform(shape: Sequence[int], like: Tensor, rng: torch.Generator | None = None) -> Tensor:
+    """Draw from U[0, 1).
+
+    Args:
+        shape: The shape of the draw.
+        like: A tensor whose dtype and device the draw takes.
+        rng: Where the draw comes from; torch's global generator when not given.
+
+    Returns:
+        A tensor of that shape.
+    """
+    draw = torch.rand(*shape, generator=rng, device=_device(like, rng), dtype=like.dtype)
+    return draw.to(like.device, non_blocking=True)
+
+
+def normal(shape: Sequence[int], like: Tensor, rng: torch.Generator | None = None) -> Tensor:
+    """Draw from N(0, 1).
+
+    Args:
+        shape: The shape of the draw.
+        like: A tensor whose dtype and device the draw takes.
+        rng: Where the draw comes from; torch's global generator when not given.
+
+    Returns:
+        A tensor of that shape.
+    """
+    draw = torch.randn(*shape, generator=rng, device=_device(like, rng), dtype=like.dtype)
+    return draw.to(like.device, non_blocking=True)
+
+
+def integers(n: int, *, high: int, like: Tensor, rng: torch.Generator | None = None) -> Tensor:
+    """Draw integers uniformly from 0..high-1.
+
+    Args:
+        n: How many.
+        high: The number of values.
+        like: A tensor whose device the draw takes.
+        rng: Where the draw comes from; torch's global generator when not given.
+
+    Returns:
+        Shape (n,), int64.
+    """
+    draw = torch.randint(high, (n,), generator=rng, device=_device(like, rng))
+    return draw.to(like.device, non_blocking=True)
+
+
+def permutation(n: int, like: Tensor, rng: torch.Generator | None = None) -> Tensor:
+    """Draw a permutation of 0..n-1, uniformly; an image may be its own partner.
+
+    Args:
+        n: How many.
+        like: A tensor whose device the draw takes.
+        rng: Where the draw comes from; torch's global generator when not given.
+
+    Returns:
+        Shape (n,), int64.
+    """
+    draw = torch.randperm(n, generator=rng, device=_device(like, rng))
+    return draw.to(like.device, non_blocking=True)
+
+
+def beta(n: int, *, a: float, b: float, like: Tensor, rng: torch.Generator | None = None) -> Tensor:
+    """Draw from Beta(a, b), in double precision where the device has it.
+
+    Args:
+        n: How many.
+        a: First shape parameter, positive.
+        b: Second shape parameter, positive.
+        like: A tensor whose device the draw takes.
+        rng: Where the draw comes from; torch's global generator when not given.
+
+    Returns:
+        Shape (n,), values in [0, 1].
+    """
+    device = _device(like, rng)
+    dtype = torch.float32 if device.type == "mps" else torch.float64
+    shape = torch.tensor([a, b], dtype=dtype).to(device, non_blocking=True).expand(n, 2)
+    # torch.distributions.Beta draws by this very function but takes no generator.
+    draw = torch._sample_dirichlet(shape, generator=rng)[:, 0]
+    return draw.clamp_(0.0, 1.0).to(like.device, non_blocking=True)
