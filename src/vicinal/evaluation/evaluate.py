@@ -1,0 +1,124 @@
+"""Judge a classifier on clean images and under attacks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from vicinal._checks import InputError, images, labels, logits
+from vicinal._typing import Attack, Batch, Batches, Model
+from vicinal.evaluation.results import CLEAN, Results, Verdicts
+from vicinal.gradients import clean_logits
+from vicinal.maths.simplex import true_class
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    model: Model,
+    data: Batch | Batches,
+    *,
+    attacks: Mapping[str, Attack] | Sequence[Attack] = (),
+    rng: torch.Generator | None = None,
+    report: Callable[[str, int], None] | None = None,
+) -> Results:
+    """Give the accuracy on clean images and under every attack, image by image.
+
+    The model is judged in eval mode and left as it was: mode, BatchNorm statistics, gradients.
+    Batches are moved to the model's device.
+
+    Args:
+        model: Pixels in [0, 1] go in, logits come out.
+        data: Batches (x, y), or one pair: images (N, C, H, W) in [0, 1] and classes (N,).
+        attacks: Attacks by name, or a sequence, which is named by what the attacks are.
+        rng: Where random starts come from; torch's global generator when not given.
+        report: Called with the attack's name and the number of images after every attacked batch.
+
+    Returns:
+        The results, "clean" first.
+
+    Raises:
+        InputError: If images, labels or logits are not what they must be, or there is no batch.
+
+    Example:
+        >>> from vicinal.attacks import FGSM
+        >>> _ = torch.manual_seed(0)
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 2))
+        >>> x, y = torch.rand(8, 1, 4, 4), torch.tensor([0, 1] * 4)
+        >>> results = evaluate(model, (x, y), attacks={"fgsm": FGSM(eps=0.5)})
+        >>> results["fgsm"] <= results["clean"]
+        True
+
+    Cost: one forward pass for the clean images, and the attacks' own passes.
+    """
+    named = dict(attacks) if isinstance(attacks, Mapping) else {repr(a): a for a in attacks}
+    if CLEAN in named:
+        raise InputError(f"`attacks` must not be named {CLEAN!r}: the clean column has that name.")
+    parts: dict[str, list[Verdicts]] = {name: [] for name in (CLEAN, *named)}
+    for x, y in _batches(data, _device(model)):
+        parts[CLEAN].append(_clean(model, x, y))
+        for name, attack in named.items():
+            parts[name].append(_attacked(attack, model, x, y, rng))
+            if report is not None:
+                report(name, x.shape[0])
+    if not parts[CLEAN]:
+        raise InputError("`data` must hold at least one batch; got none.")
+    return Results(verdicts={name: _joined(found) for name, found in parts.items()})
+
+
+def _device(model: Model) -> torch.device:
+    weight = next(model.parameters(), None)
+    return torch.device("cpu") if weight is None else weight.device
+
+
+def _batches(data: Batch | Batches, device: torch.device) -> Iterator[Batch]:
+    for x, y in _pairs(data):
+        images(x)
+        labels(y, n=x.shape[0])
+        yield x.to(device), y.to(device)
+
+
+def _pairs(data: Batch | Batches) -> Batches:
+    if isinstance(data, tuple) and len(data) == 2 and isinstance(data[0], Tensor):
+        return [data]
+    return cast(Batches, data)
+
+
+def _clean(model: Model, x: Tensor, y: Tensor) -> Verdicts:
+    began = time.perf_counter()
+    z = logits(clean_logits(model, x), n=x.shape[0])
+    labels(y, n=x.shape[0], num_classes=z.shape[1])
+    return Verdicts(
+        correct=(z.argmax(dim=1) == true_class(y)).cpu(),
+        norms=torch.zeros(x.shape[0]),
+        forward=x.shape[0],
+        backward=0,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _attacked(
+    attack: Attack, model: Model, x: Tensor, y: Tensor, rng: torch.Generator | None
+) -> Verdicts:
+    result = attack(model, x, y, rng=rng)
+    return Verdicts(
+        correct=(~result.success).cpu(),
+        norms=result.norms.float().cpu(),
+        forward=result.passes.forward * x.shape[0],
+        backward=result.passes.backward * x.shape[0],
+        seconds=result.seconds,
+    )
+
+
+def _joined(parts: list[Verdicts]) -> Verdicts:
+    return Verdicts(
+        correct=torch.cat([part.correct for part in parts]),
+        norms=torch.cat([part.norms for part in parts]),
+        forward=sum(part.forward for part in parts),
+        backward=sum(part.backward for part in parts),
+        seconds=sum(part.seconds for part in parts),
+    )
