@@ -1,0 +1,93 @@
+"""Fixed subsets of a split: the class-balanced one of the small scale, and the first n.
+
+Both are functions of the split (and a seed of their own), never of a global generator, so that two
+cells of a table that name the same subset have seen the same images.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from vicinal._checks import InputError, count
+from vicinal.data.image_set import Split
+
+__all__ = ["balanced_subset", "first"]
+
+
+def first(split: Split, n: int) -> Split:
+    """Return the first n images of a split.
+
+    Args:
+        split: The split.
+        n: How many, 1..len(split).
+
+    Returns:
+        The subset; it shares memory with the split.
+
+    Raises:
+        InputError: If the split has fewer images.
+
+    Example:
+        >>> part = Split(x=torch.zeros(4, 1, 8, 8, dtype=torch.uint8), y=torch.arange(4))
+        >>> first(part, 3).y
+        tensor([0, 1, 2])
+    """
+    _at_most(split, n)
+    return Split(x=split.x[:n], y=split.y[:n])
+
+
+def balanced_subset(split: Split, n: int, *, seed: int = 0) -> Split:
+    """Return a fixed random subset with as many images of one class as of another.
+
+    Every class that occurs gets n // K images; the n % K left over go one each to classes drawn
+    among those with room. With one seed a larger subset contains every smaller one.
+
+    Args:
+        split: The split.
+        n: How many images.
+        seed: Seed of the draw, which has a generator of its own, on the CPU.
+
+    Returns:
+        The subset, in the split's order.
+
+    Raises:
+        InputError: If the split, or one of its classes, has too few images.
+
+    Example:
+        >>> part = Split(x=torch.zeros(6, 1, 8, 8, dtype=torch.uint8), y=torch.arange(6) % 2)
+        >>> balanced_subset(part, 4).y.bincount()
+        tensor([2, 2])
+    """
+    _at_most(split, n)
+    y = split.y.cpu()
+    classes = y.bincount().nonzero().flatten()
+    _enough_of_each(n, classes, y.bincount()[classes])
+    rng = torch.Generator().manual_seed(seed)
+    share, left_over = divmod(n, len(classes))
+    shuffled = [_shuffled((y == label).nonzero().flatten(), rng) for label in classes]
+    order = torch.randperm(len(classes), generator=rng).tolist()
+    lucky = [k for k in order if len(shuffled[k]) > share][:left_over]
+    kept = [rows[: share + (k in lucky)] for k, rows in enumerate(shuffled)]
+    index = torch.cat(kept).sort().values.to(split.x.device)
+    return Split(x=split.x[index], y=split.y[index])
+
+
+def _shuffled(rows: Tensor, rng: torch.Generator) -> Tensor:
+    return rows[torch.randperm(len(rows), generator=rng)]
+
+
+def _at_most(split: Split, n: int) -> None:
+    if count("n", n) > len(split):
+        raise InputError(f"`n` must be at most the split's {len(split)} images; got {n}.")
+
+
+def _enough_of_each(n: int, classes: Tensor, sizes: Tensor) -> None:
+    least = int(sizes.min())
+    most = least * len(classes) + int((sizes > least).sum())
+    if n > most:
+        label = int(classes[sizes.argmin()])
+        raise InputError(
+            f"`n` of a class-balanced subset must be at most {most} here, since class {label} has "
+            f"only {least} of the split's {int(sizes.sum())} images; got {n}."
+        )
