@@ -1,0 +1,92 @@
+"""`vicinal list`: what there is, by the names that recipes and commands take."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+
+from vicinal.cli.options import add_common, check_common
+
+__all__ = ["add_parser"]
+
+_EPILOG = """examples:
+  vicinal list                 everything
+  vicinal list methods         input move, label move, passes of one training step, paper
+  vicinal list recipes --json
+"""
+
+_ROOMS = ("methods", "attacks", "models", "datasets", "recipes", "tables")
+
+Row = dict[str, str]
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand.
+
+    Args:
+        subparsers: Where to add it.
+    """
+    parser = subparsers.add_parser(
+        "list",
+        help="show methods, attacks, models, data sets, recipes and tables",
+        description="Show what there is, by the names that the other subcommands take.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("room", nargs="?", choices=_ROOMS, help="one of them (default: all)")
+    add_common(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the tables.
+
+    Args:
+        args: The parsed arguments.
+
+    Returns:
+        0.
+    """
+    check_common(args)
+    for room in (args.room,) if args.room else _ROOMS:
+        rows = _rooms()[room]()
+        if args.json:
+            for row in rows:
+                print(json.dumps({"room": room, **row}))
+        else:
+            _print(room, rows)
+    return 0
+
+
+def _rooms() -> dict[str, Callable[[], list[Row]]]:
+    from vicinal.recipes import inventory
+
+    return {
+        "methods": inventory.methods,
+        "attacks": inventory.attacks,
+        "models": inventory.models,
+        "datasets": inventory.datasets,
+        "recipes": inventory.recipes,
+        "tables": _tables,
+    }
+
+
+def _tables() -> list[Row]:
+    from vicinal.campaigns import tables
+
+    return [{"table": name, "what": what} for name, what in tables.names().items()]
+
+
+def _print(title: str, rows: list[Row]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for column in rows[0]:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(value) for value in row.values()))
+    Console().print(table)

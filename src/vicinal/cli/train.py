@@ -1,0 +1,140 @@
+"""`vicinal train`: one recipe, one method, one seed, one run folder; or a run resumed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vicinal._errors import InputError
+from vicinal.cli.fields import read_fields
+from vicinal.cli.options import add_common, check_common
+
+if TYPE_CHECKING:
+    from vicinal.recipes import Recipe
+    from vicinal.records import Record
+
+__all__ = ["add_parser"]
+
+_EPILOG = """any field of the recipe can be given, with dots for the fields of a part:
+  vicinal train alps/cifar10-preactresnet18 --data-dir DIR
+  vicinal train alps/cifar10-preactresnet18 --data-dir DIR --method mixup --scale small --seed 1
+  vicinal train alps/cifar10-preactresnet18 --data-dir DIR --epochs 15 --objective.eps 0.3
+  vicinal train alps/cifar10-preactresnet18 --scale smoke --print-config
+  vicinal train --resume runs/RUN
+
+scales: smoke (seconds, on bundled digits), small (minutes on a CPU), medium, full (the paper's).
+A run folder holds recipe.yaml, metrics.jsonl, checkpoint.pt, weights.safetensors and
+environment.json. Ctrl-C leaves a run that --resume, or the same command, takes further.
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand.
+
+    Args:
+        subparsers: Where to add it.
+    """
+    parser = subparsers.add_parser(
+        "train",
+        help="train a recipe, or go on with a run",
+        description="Train one method of a recipe; the result is a run folder.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "recipe", nargs="?", help="its name (vicinal list recipes), or a .yaml file"
+    )
+    parser.add_argument("--method", metavar="KEY", help="the row (default: the paper's method)")
+    parser.add_argument(
+        "--scale",
+        choices=("smoke", "small", "medium", "full"),
+        help="how much of the paper's setting (default: full)",
+    )
+    parser.add_argument("--data-dir", metavar="DIR", help="where the data sets lie")
+    parser.add_argument("--run-dir", metavar="DIR", help="the run folder (default: under runs/)")
+    parser.add_argument("--resume", metavar="RUN", help="go on with the run in this folder")
+    parser.add_argument(
+        "--print-config", action="store_true", help="print the resolved recipe and stop"
+    )
+    add_common(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train.
+
+    Args:
+        args: The parsed arguments; `fields` are the recipe's fields as written.
+
+    Returns:
+        0.
+
+    Raises:
+        KeyboardInterrupt: After Ctrl-C; its text says how to go on.
+    """
+    check_common(args)
+    from vicinal import recipes
+
+    chosen, folder = _chosen(args)
+    if args.print_config:
+        print(_config(chosen, as_json=args.json), end="")
+        return 0
+    steps = recipes.stream if args.json else recipes.follow
+    records = steps(chosen, run_dir=folder, data_dir=args.data_dir, device=args.device)
+    try:
+        last = _last(records, as_json=args.json)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"go on with: vicinal train --resume {folder}") from None
+    if not args.json:
+        _tell(folder, last)
+    return 0
+
+
+def _chosen(args: argparse.Namespace) -> tuple[Recipe, Path]:
+    from vicinal import recipes
+
+    if args.resume is not None:
+        beside = (args.recipe, args.method, args.scale, args.fields, args.run_dir)
+        if any(beside) or args.seed is not None:
+            raise InputError(
+                "`--resume` goes on with the recipe of its run folder and takes no recipe, method, "
+                "scale, seed or field beside it."
+            )
+        folder = Path(args.resume)
+        return recipes.read(folder / "recipe.yaml"), folder
+    if args.recipe is None:
+        raise InputError("`recipe` must be given, or --resume; `vicinal list recipes` names them.")
+    chosen = recipes.recipe(
+        args.recipe,
+        method=args.method,
+        scale=args.scale or "full",
+        seed=args.seed or 0,
+        overrides=read_fields(args.fields),
+    )
+    return chosen, Path(args.run_dir) if args.run_dir else recipes.default_folder(chosen)
+
+
+def _config(recipe: Recipe, *, as_json: bool) -> str:
+    from vicinal import recipes
+
+    return recipe.model_dump_json() + "\n" if as_json else recipes.write(recipe)
+
+
+def _last(records: Iterator[Record], *, as_json: bool) -> Record | None:
+    """Run through the epochs and return the last one's record, if there was one to do."""
+    last = None
+    for last in records:
+        if as_json:
+            print(json.dumps(last), flush=True)
+    return last
+
+
+def _tell(folder: Path, last: Record | None) -> None:
+    print(f"run folder: {folder}")
+    if last is None:
+        print("nothing left to train: the run is complete")
+    print(f"next: vicinal evaluate {folder} --attack fgsm --attack pgd")

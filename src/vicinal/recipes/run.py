@@ -1,0 +1,262 @@
+"""A run is a folder: train a recipe into it, go on with it, load the model out of it.
+
+    recipe.yaml           the resolved recipe, written before anything else
+    environment.json      versions, device, threads, processor, command, date, where the data lay
+    metrics.jsonl         one line per epoch
+    checkpoint.pt         what is needed to go on, replaced atomically
+    weights.safetensors   the trained weights, written at the end
+
+The seed governs the initial weights, the order and augmentation of the data, and the objective's
+draws. The model normalises by mean and standard deviation of the full training split, also where
+only a subset of it is trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from vicinal import data, engine, records
+from vicinal._checks import InputError
+from vicinal.recipes import files, resolve
+from vicinal.recipes.device import pick_device
+from vicinal.recipes.folder import data_folder, default_folder, open_folder
+from vicinal.recipes.progress import training_bar
+from vicinal.recipes.schema import Part, Recipe
+from vicinal.records import Record
+
+__all__ = [
+    "Run",
+    "follow",
+    "load",
+    "resume",
+    "stream",
+    "train",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A finished run.
+
+    Args:
+        path: Its folder.
+        recipe: The resolved recipe.
+        metrics: One record per epoch.
+    """
+
+    path: Path
+    recipe: Recipe
+    metrics: list[Record]
+
+
+def train(
+    recipe: str,
+    *,
+    data_dir: str | Path | None = None,
+    method: str | None = None,
+    scale: str = "full",
+    seed: int = 0,
+    overrides: Mapping[str, Any] | None = None,
+    run_dir: str | Path | None = None,
+    device: str = "auto",
+    progress: bool = False,
+) -> Run:
+    """Train one method of a recipe into a run folder, or go on with what lies there.
+
+    Args:
+        recipe: The recipe's name, such as "alps/cifar10-preactresnet18", or a `.yaml` file.
+        data_dir: Where the data sets lie; bundled ones need none.
+        method: The row, such as "mixup"; by default the paper's own method.
+        scale: "smoke", "small", "medium" or "full" (the paper's).
+        seed: Governs initial weights, data order, augmentation and the objective's draws.
+        overrides: Fields by dotted name, such as {"epochs": 15, "objective.eps": 0.3}.
+        run_dir: The folder; by default runs/<recipe>-<method>-<scale>-seed<seed>.
+        device: "auto", "cpu", "cuda" or "mps".
+        progress: Whether to show a progress bar on stderr.
+
+    Returns:
+        The run.
+
+    Example:
+        >>> import tempfile
+        >>> few = {"epochs": 1, "train_subset": 200}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     run = train("alps/cifar10-vgg16", scale="smoke", overrides=few, run_dir=folder)
+        ...     model = load(run.path)
+        >>> run.recipe.method, len(run.metrics), model(torch.rand(2, 1, 8, 8)).shape
+        ('alps', 1, torch.Size([2, 10]))
+    """
+    chosen = files.recipe(recipe, method=method, scale=scale, seed=seed, overrides=overrides)
+    folder = default_folder(chosen) if run_dir is None else Path(run_dir)
+    return _finish(chosen, folder, data_dir=data_dir, device=device, progress=progress)
+
+
+def resume(
+    run_dir: str | Path,
+    *,
+    data_dir: str | Path | None = None,
+    device: str = "auto",
+    progress: bool = False,
+) -> Run:
+    """Go on with an interrupted run; a finished one is returned as it is.
+
+    Args:
+        run_dir: The run folder.
+        data_dir: Where the data sets lie; by default where they lay when the run began.
+        device: "auto", "cpu", "cuda" or "mps"; the same bits come out on the same device only.
+        progress: Whether to show a progress bar on stderr.
+
+    Returns:
+        The run.
+    """
+    folder = Path(run_dir)
+    chosen = files.read(folder / "recipe.yaml")
+    return _finish(chosen, folder, data_dir=data_dir, device=device, progress=progress)
+
+
+def _finish(
+    recipe: Recipe, folder: Path, *, data_dir: str | Path | None, device: str, progress: bool
+) -> Run:
+    steps = follow if progress else stream
+    for _ in steps(recipe, run_dir=folder, data_dir=data_dir, device=device):
+        pass
+    metrics = records.read(folder / engine.METRICS)
+    return Run(path=folder, recipe=files.read(folder / "recipe.yaml"), metrics=metrics)
+
+
+def follow(
+    recipe: Recipe, *, run_dir: Path, data_dir: str | Path | None = None, device: str = "auto"
+) -> Iterator[Record]:
+    """Train a resolved recipe as `stream` does, with a progress bar on stderr.
+
+    Args:
+        recipe: The resolved recipe.
+        run_dir: The run folder.
+        data_dir: Where the data sets lie.
+        device: "auto", "cpu", "cuda" or "mps".
+
+    Yields:
+        One record per epoch.
+    """
+    done = len(records.read(run_dir / engine.METRICS))
+    with training_bar(recipe, done=done) as bar:
+        for record in stream(
+            recipe, run_dir=run_dir, data_dir=data_dir, device=device, report=bar.step
+        ):
+            bar.epoch(record)
+            yield record
+
+
+def stream(
+    recipe: Recipe,
+    *,
+    run_dir: Path,
+    data_dir: str | Path | None = None,
+    device: str = "auto",
+    report: Callable[[int, int], None] | None = None,
+) -> Iterator[Record]:
+    """Train a resolved recipe, yielding one record per epoch as it ends.
+
+    Args:
+        recipe: The resolved recipe.
+        run_dir: The run folder; made where missing, gone on with where it holds the same recipe.
+        data_dir: Where the data sets lie.
+        device: "auto", "cpu", "cuda" or "mps".
+        report: Called after every step with (steps done, steps of the epoch).
+
+    Yields:
+        Records with `epoch` (from 1) and `loss`; those of epochs already done are not repeated.
+    """
+    where = pick_device(device)
+    images = data.load(recipe.dataset, data_dir=data_folder(run_dir, data_dir))
+    recipe = _with_data(recipe, images)
+    model = _initial_model(recipe).to(where)
+    loader = _loader(recipe, images.train, where)
+    # Last of what can refuse the recipe: a refused one leaves no folder behind.
+    open_folder(recipe, run_dir, device=where, data_dir=data_dir)
+    yield from engine.train(
+        model,
+        resolve.objective(recipe),
+        loader,
+        optimizer=resolve.optimizer(recipe),
+        schedule=resolve.schedule(recipe),
+        epochs=recipe.epochs,
+        seed=recipe.seed,
+        precision=recipe.precision,
+        channels_last=recipe.channels_last,
+        run_dir=run_dir,
+        report=report,
+    )
+
+
+def _with_data(recipe: Recipe, images: data.ImageSet) -> Recipe:
+    """Write into the recipe what its model must know of the data."""
+    mean, std = data.channel_statistics(images.train.x)
+    known = {
+        "num_classes": images.num_classes,
+        "in_channels": images.train.x.shape[1],
+        "mean": [float(value) for value in mean],
+        "std": [float(value) for value in std],
+    }
+    part = Part(**{**recipe.model.model_dump(), **known})
+    return recipe.model_copy(update={"model": part})
+
+
+def _initial_model(recipe: Recipe) -> nn.Module:
+    """Build the net from the recipe's seed; torch's global generator is left as it was."""
+    with engine.isolated(recipe.seed, "initial weights"):
+        return resolve.model(recipe)
+
+
+def _loader(recipe: Recipe, split: data.Split, device: torch.device) -> data.Loader:
+    split = _subset(split, recipe.train_subset)
+    return data.Loader(
+        split=split,
+        batch_size=recipe.batch_size,
+        pad=recipe.augment.pad,
+        flip=recipe.augment.flip,
+        shuffle=True,
+        drop_last=len(split.y) % recipe.batch_size == 1,
+        device=device,
+        channels_last=recipe.channels_last,
+    )
+
+
+def _subset(split: data.Split, n: int | None) -> data.Split:
+    if n is None:
+        return split
+    try:
+        return data.balanced_subset(split, n)
+    except InputError as error:
+        raise InputError(str(error).replace("`n`", "`train_subset`")) from None
+
+
+def load(path: str | Path, *, device: str = "cpu") -> nn.Module:
+    """Load the trained model of a run folder, in eval mode.
+
+    Args:
+        path: The run folder.
+        device: Where the model shall lie: "cpu", "cuda", "mps" or "auto".
+
+    Returns:
+        The model: pixels in [0, 1] go in, logits come out.
+
+    Raises:
+        InputError: If the folder holds no finished run.
+    """
+    folder = Path(path)
+    recipe = files.read(folder / "recipe.yaml")
+    weights = folder / engine.WEIGHTS
+    if not weights.is_file():
+        raise InputError(
+            f"{folder} holds no weights yet: finish it with `vicinal train --resume {folder}`."
+        )
+    net = _initial_model(recipe)
+    engine.load_weights(weights, net)
+    return net.to(pick_device(device)).eval()

@@ -1,0 +1,36 @@
+"""`vicinal list`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from vicinal.cli import main
+
+
+def test_everything_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    shown = capsys.readouterr().out
+    for word in ("methods", "attacks", "models", "datasets", "recipes", "tables", "ALPS", "vgg16"):
+        assert word in shown
+
+
+@pytest.mark.parametrize(
+    ("room", "known"),
+    [
+        ("methods", {"objective": "ALPS", "passes": "1+1"}),
+        ("attacks", {"attack": "pgd"}),
+        ("models", {"model": "preactresnet18"}),
+        ("datasets", {"dataset": "digits"}),
+        ("recipes", {"recipe": "alps/cifar100-vgg16"}),
+        ("tables", {"table": "alps/table-2"}),
+    ],
+)
+def test_json_lines_of_one_room(
+    room: str, known: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["list", room, "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert all(row["room"] == room for row in rows)
+    assert any(known.items() <= row.items() for row in rows)

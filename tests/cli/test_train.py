@@ -1,0 +1,148 @@
+"""`vicinal train`, then `evaluate`, end to end on the bundled digits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import vicinal
+from vicinal import records
+from vicinal.cli import main
+
+NAME = "alps/cifar10-preactresnet18"
+TINY = ["--scale", "smoke", "--epochs", "1", "--train-subset", "200", "--model.width", "4"]
+
+
+def _train(folder: Path, *more: str) -> int:
+    return main(["train", NAME, *TINY, "--run-dir", str(folder), "--threads", "1", *more])
+
+
+def test_train_load_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "run"
+    assert _train(folder, "--method", "mixup", "--objective.alpha", "1/2", "--seed", "3") == 0
+    shown = capsys.readouterr()
+    assert f"run folder: {folder}" in shown.out
+    assert "training alps/cifar10-preactresnet18, mixup, smoke, seed 3" in shown.err
+    recipe = yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
+    assert recipe["objective"] == {"name": "MixUp", "alpha": 0.5, "per_sample": False}
+    assert (recipe["seed"], recipe["epochs"], recipe["train_subset"]) == (3, 1, 200)
+
+    attacks = ["--attack", "fgsm", "--attack", "pgd(eps=4/255, step_size=1/255, steps=2)"]
+    assert main(["evaluate", str(folder), *attacks, "--n", "50", "--threads", "1"]) == 0
+    table = capsys.readouterr().out
+    for word in ("clean", "fgsm(eps=0.1)", "error %", "50", "500"):
+        assert word in table
+    kept = records.read(folder / "results.jsonl")
+    assert [record["attack"] for record in kept][:3] == [
+        "clean",
+        "fgsm(eps=0.1)",
+        "pgd(eps=4/255, step_size=1/255, steps=2)",
+    ]
+    assert not vicinal.load(folder).training
+
+
+def test_json_is_lines_on_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _train(tmp_path, "--json") == 0
+    shown = capsys.readouterr()
+    assert not shown.err
+    assert [json.loads(line)["epoch"] for line in shown.out.splitlines()] == [1]
+    assert main(["evaluate", str(tmp_path), "--attack", "fgsm", "--json"]) == 0
+    shown = capsys.readouterr()
+    assert not shown.err
+    found = [json.loads(line) for line in shown.out.splitlines()]
+    assert [record["attack"] for record in found] == ["clean", "fgsm(eps=0.1)"]
+
+
+def test_print_config_shows_the_resolved_recipe_and_trains_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", NAME, "--print-config", "--epochs", "15", "--objective.eps", "0.3"]) == 0
+    shown: dict[str, Any] = yaml.safe_load(capsys.readouterr().out)
+    assert (shown["epochs"], shown["objective"]["eps"]) == (15, 0.3)
+    assert shown["objective"]["mode"] == 0.9
+    assert not list(tmp_path.iterdir())
+    assert main(["train", NAME, "--print-config", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["epochs"] == 200
+
+
+def test_resume_goes_on_and_takes_nothing_beside_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _train(tmp_path)
+    capsys.readouterr()
+    assert main(["train", "--resume", str(tmp_path), "--threads", "1"]) == 0
+    assert "the run is complete" in capsys.readouterr().out
+    for more in (
+        [NAME],
+        ["--method", "erm"],
+        ["--scale", "small"],
+        ["--seed", "1"],
+        ["--epochs", "3"],
+    ):
+        assert main(["train", "--resume", str(tmp_path), *more]) == 2
+        assert "takes no recipe, method, scale, seed or field" in capsys.readouterr().err
+
+
+def test_ctrl_c_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vicinal.engine.train", interrupted)
+        assert _train(tmp_path) == 130
+    shown = capsys.readouterr().err.splitlines()[-1]
+    assert shown == f"vicinal: interrupted; go on with: vicinal train --resume {tmp_path}"
+    assert main(["train", "--resume", str(tmp_path), "--threads", "1"]) == 0
+    assert (tmp_path / "weights.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (["--objective.epss", "0.3"], "Did you mean objective.eps?"),
+        (["--epoch", "3"], "Did you mean epochs?"),
+        (["--method", "alp"], "Did you mean alps?"),
+        (["--objective.eps", "8"], "`objective.eps` must satisfy 0 <= "),
+        (["--epochs", "[1"], "`--epochs` has a value that cannot be read"),
+        (["--seed", "-1"], "`seed` must be an integer >= 0"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], argv: list[str], sentence: str
+) -> None:
+    assert _train(tmp_path / "run", *argv) == 2
+    shown = capsys.readouterr()
+    assert sentence in shown.err
+    assert shown.err.startswith("vicinal: ")
+    assert len(shown.err.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_data_that_is_not_at_hand_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = str(tmp_path / "none")
+    assert main(["train", NAME, "--data-dir", missing, "--run-dir", str(tmp_path / "run")]) == 2
+    assert "which does not exist" in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_of_another_recipe_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _train(tmp_path)
+    capsys.readouterr()
+    assert _train(tmp_path, "--objective.eps", "0.3") == 2
+    assert "`objective.eps` is 0.2 there and 0.3 here" in capsys.readouterr().err
+
+
+def test_without_a_recipe_it_says_where_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train"]) == 2
+    assert "vicinal list recipes" in capsys.readouterr().err

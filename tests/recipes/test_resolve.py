@@ -1,0 +1,194 @@
+"""Words become objects: from tables only, with every default written down."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from vicinal import inputs, labels, objectives
+from vicinal._checks import InputError
+from vicinal.attacks import ATTACKS, FGSM, PGD, Transfer
+from vicinal.recipes import files, resolve
+from vicinal.recipes.resolve import describe, parse_attack, spec
+from vicinal.recipes.schema import Evaluation, Recipe
+
+NAME = "alps/cifar10-preactresnet18"
+
+
+def _recipe(**overrides: Any) -> Recipe:
+    dotted = {name.replace("__", "."): value for name, value in overrides.items()}
+    return files.recipe(NAME, scale="smoke", overrides=dotted)
+
+
+def test_an_objective_is_built_with_its_arguments() -> None:
+    found = resolve.objective(_recipe(objective__eps="1/5", objective__mode=0.8))
+    assert found == objectives.ALPS(eps=0.2, mode=0.8, concentration=12.0)
+
+
+def test_any_input_move_with_any_label_move() -> None:
+    recipe = _recipe(
+        objective="Vicinal",
+        objective__inputs={"name": "PGD", "eps": "8/255", "step_size": "2/255", "steps": 3},
+        objective__labels="Smooth",
+    )
+    assert resolve.objective(recipe) == objectives.Vicinal(
+        inputs=inputs.PGD(eps=8 / 255, step_size=2 / 255, steps=3), labels=labels.Smooth(eps=0.1)
+    )
+
+
+def test_a_move_left_out_keeps_and_is_written_down() -> None:
+    recipe = _recipe(objective="Vicinal")
+    assert resolve.objective(recipe) == objectives.Vicinal()
+    moves = recipe.objective.arguments
+    assert moves == {"inputs": {"name": "Keep"}, "labels": {"name": "Keep"}}
+
+
+def test_the_defaults_are_written_down_and_nothing_changes_by_that() -> None:
+    recipe = _recipe(objective="MixUp", optimizer="adam", schedule="step")
+    assert recipe.objective.arguments == {"alpha": 1.0, "per_sample": False}
+    assert recipe.optimizer.arguments["betas"] == [0.9, 0.999]
+    assert recipe.schedule.arguments == {"milestones": [0.5, 0.75], "gamma": 0.1}
+    assert resolve.complete(recipe) == recipe
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        ({"objective__epss": 1}, "`objective.epss` is no field of this recipe. "
+         "Did you mean objective.eps?"),
+        ({"objective__eps": 8}, "`objective.eps` must satisfy"),
+        ({"objective__eps": "big"}, "`objective.eps` must be a number"),
+        ({"objective": "ALP"}, "Did you mean ALPS?"),
+        ({"objective": "Vicinal", "objective__labels": "Smoth"}, "Did you mean Smooth?"),
+        ({"objective": "Vicinal", "objective__labels": {"name": "Smooth", "epss": 1}},
+         "Did you mean objective.labels.eps?"),
+        ({"objective": "Vicinal", "objective__inputs": {"name": "FGSM"}},
+         "`objective.inputs.eps` must be given: FGSM has no default for it."),
+        ({"optimizer": "sdg"}, "Did you mean sgd?"),
+        ({"optimizer__momentun": 0.9}, "Did you mean optimizer.momentum?"),
+        ({"schedule__peak": 2}, "`schedule.peak` must satisfy"),
+        ({"model__widht": 8}, "Did you mean model.width?"),
+        ({"model__width": 0}, "`model.width` must be an integer >= 1"),
+        ({"model__name": "vgg19"}, "Did you mean vgg16?"),
+        ({"model__num_classes": 3}, "`model.num_classes` is taken from the data set"),
+        ({"dataset": "cifar"}, "Did you mean cifar10?"),
+        ({"method": "erm"}, "`method` names a recipe"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_sentence(overrides: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError) as refusal:
+        _recipe(**overrides)
+    assert sentence in str(refusal.value)
+
+
+def test_checking_a_model_draws_nothing() -> None:
+    before = torch.get_rng_state()
+    _recipe()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        FGSM(eps=4 / 255),
+        FGSM(eps=0.1, loss="margin", target="least_likely"),
+        PGD(eps=4 / 255, step_size=1 / 255, steps=10),
+        PGD(eps=math.inf, step_size=0.01, steps=200, random_start=False, iterate="last"),
+        PGD(eps=0.5, step_size=0.1, steps=7, restarts=3, norm="l2"),
+        PGD(eps=1 / 3, step_size=0.123456789, steps=1),
+    ],
+)
+def test_what_spec_writes_parse_attack_reads_back(attack: FGSM | PGD) -> None:
+    assert parse_attack(spec(attack)) == attack
+    assert spec(parse_attack(spec(attack))) == spec(attack)
+
+
+def test_spec_writes_the_fields_that_differ_as_papers_do() -> None:
+    assert (
+        spec(PGD(eps=4 / 255, step_size=1 / 255, steps=10))
+        == "pgd(eps=4/255, step_size=1/255, steps=10)"
+    )
+    assert spec(FGSM(eps=0.1)) == "fgsm(eps=0.1)"
+
+
+def test_one_budget_per_channel_is_a_list() -> None:
+    eps = torch.tensor([0.01, 0.02, 0.03])
+    text = spec(FGSM(eps=eps))
+    again = parse_attack(text)
+    assert isinstance(again, FGSM)
+    assert isinstance(again.eps, torch.Tensor)
+    assert torch.equal(again.eps, eps)
+    assert spec(again) == text
+
+
+def test_target_classes_are_integers() -> None:
+    attack = parse_attack("fgsm(eps=0.1, target=[1, 2])")
+    assert isinstance(attack, FGSM)
+    assert isinstance(attack.target, torch.Tensor)
+    assert attack.target.tolist() == [1, 2]
+    assert attack.target.dtype == torch.int64
+    assert spec(attack) == "fgsm(eps=0.1, target=[1, 2])"
+
+
+BUDGET = Evaluation(eps=0.1, step_size=0.025, steps=10)
+
+
+def test_an_attack_without_eps_takes_the_budget() -> None:
+    assert parse_attack("pgd", budget=BUDGET) == PGD(eps=0.1, step_size=0.025, steps=10)
+    assert parse_attack("fgsm", budget=BUDGET) == FGSM(eps=0.1)
+    assert parse_attack("pgd(steps=50)", budget=BUDGET) == PGD(eps=0.1, step_size=0.025, steps=50)
+
+
+def test_an_attack_with_eps_takes_nothing_from_the_budget() -> None:
+    with pytest.raises(InputError, match="'pgd' must be given step_size and steps"):
+        parse_attack("pgd(eps=8/255)", budget=BUDGET)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("pgd", "give eps, such as 'pgd"),
+        ("pgdd(eps=0.1)", "Did you mean pgd?"),
+        ("pgd(epss=0.1)", "Did you mean eps?"),
+        ("pgd(eps=8, step_size=1/255, steps=1)", "did you mean 8/255?"),
+        ("fgsm(eps=fgsm(eps=1))", "`eps` must be a number or a word"),
+        ("transfer(attack=fgsm(eps=0.1))", "'transfer' must be given source"),
+        ("transfer(source='r', attack=fgsm(eps=0.1))", "cannot be loaded here"),
+    ],
+)
+def test_a_wrong_attack_is_one_sentence(text: str, sentence: str) -> None:
+    with pytest.raises(InputError) as refusal:
+        parse_attack(text)
+    assert sentence in str(refusal.value)
+
+
+def test_a_transfer_names_its_source_and_its_attack() -> None:
+    asked = []
+
+    def load(path: str) -> nn.Module:
+        asked.append(path)
+        return nn.Flatten()
+
+    text = "transfer(source='runs/erm', attack=pgd)"
+    attack = parse_attack(text, budget=BUDGET, load=load)
+    assert isinstance(attack, Transfer)
+    assert attack.attack == PGD(eps=0.1, step_size=0.025, steps=10)
+    assert asked == ["runs/erm"]
+    named = describe(text, attack)
+    assert named == ("transfer(source='runs/erm', attack=pgd(eps=0.1, step_size=0.025, steps=10))")
+    again = parse_attack(named, load=load)
+    assert isinstance(again, Transfer)
+    assert again.attack == attack.attack
+
+
+def test_spec_refuses_what_is_not_of_the_library() -> None:
+    class Mine:
+        pass
+
+    with pytest.raises(InputError, match="Mine is none of"):
+        spec(Mine())  # type: ignore[arg-type]
+    assert set(ATTACKS) >= {"fgsm", "pgd", "transfer"}

@@ -1,0 +1,238 @@
+"""Runs as folders: trained, loaded, gone on with, refused, and always the same bits."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from vicinal import data, engine, records
+from vicinal._checks import InputError
+from vicinal.recipes import files, run
+
+NAME = "alps/cifar10-preactresnet18"
+QUICK: dict[str, Any] = {"epochs": 2, "train_subset": 200, "model.width": 4}
+
+
+def _train(folder: Path, **arguments: Any) -> run.Run:
+    overrides = {**QUICK, **arguments.pop("overrides", {})}
+    return run.train(NAME, scale="smoke", overrides=overrides, run_dir=folder, **arguments)
+
+
+def _weights(folder: Path) -> dict[str, Tensor]:
+    return run.load(folder).state_dict()
+
+
+def _equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+
+
+def test_a_run_folder_holds_recipe_metrics_weights_and_environment(tmp_path: Path) -> None:
+    found = _train(tmp_path / "run")
+    names = {file.name for file in found.path.iterdir()}
+    assert names == {
+        "recipe.yaml",
+        "environment.json",
+        "metrics.jsonl",
+        "checkpoint.pt",
+        "weights.safetensors",
+    }
+    assert [record["epoch"] for record in found.metrics] == [1, 2]
+    assert files.read(found.path / "recipe.yaml") == found.recipe
+    environment = json.loads((found.path / "environment.json").read_text(encoding="utf-8"))
+    assert {
+        "vicinal",
+        "torch",
+        "python",
+        "device",
+        "threads",
+        "processor",
+        "command",
+        "date",
+    } <= set(environment)
+
+
+def test_the_recipe_of_a_run_knows_its_data(tmp_path: Path) -> None:
+    model = _train(tmp_path).recipe.model.arguments
+    pixels = data.load("digits").train.x.numpy().astype(np.float64) / 255
+    assert (model["num_classes"], model["in_channels"]) == (10, 1)
+    # Of the whole training split, though a subset of 200 was trained on.
+    assert model["mean"] == pytest.approx([pixels.mean()], abs=1e-9)
+    assert model["std"] == pytest.approx([pixels.std()], abs=1e-9)
+
+
+def test_a_loaded_model_is_in_eval_mode_and_normalises_inside(tmp_path: Path) -> None:
+    _train(tmp_path)
+    before = torch.get_rng_state()
+    net = run.load(tmp_path)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not any(module.training for module in net.modules())
+    assert net(torch.rand(3, 1, 8, 8)).shape == (3, 10)
+
+
+def test_the_same_seed_gives_the_same_bits_and_leaves_the_global_generator(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    _train(tmp_path / "a", method="dropout")
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    _train(tmp_path / "b", method="dropout")
+    assert _equal(_weights(tmp_path / "a"), _weights(tmp_path / "b"))
+    _train(tmp_path / "c", method="dropout", seed=1)
+    assert not _equal(_weights(tmp_path / "a"), _weights(tmp_path / "c"))
+
+
+def test_the_initial_weights_depend_on_the_seed_alone(tmp_path: Path) -> None:
+    rate = {"optimizer.lr": 1e-12, "epochs": 1}
+    _train(tmp_path / "erm", method="erm", overrides=rate)
+    _train(tmp_path / "alps", method="alps", overrides=rate)
+    one, other = _weights(tmp_path / "erm"), _weights(tmp_path / "alps")
+    learnt = [name for name in one if "running" not in name]
+    assert all(torch.allclose(one[name], other[name], atol=1e-6) for name in learnt)
+
+
+def test_the_same_command_on_a_finished_run_changes_nothing(tmp_path: Path) -> None:
+    first = _train(tmp_path)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    again = _train(tmp_path)
+    assert again.metrics == first.metrics
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+    assert run.resume(tmp_path).metrics == first.metrics
+
+
+def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    whole = _train(tmp_path / "whole", overrides={"epochs": 3})
+    recipe = files.recipe(NAME, scale="smoke", overrides={**QUICK, "epochs": 3})
+    steps = run.stream(recipe, run_dir=tmp_path / "cut")
+    assert next(steps)["epoch"] == 1
+    steps.close()  # type: ignore[attr-defined]
+    with pytest.raises(InputError, match="holds no weights yet: finish it with"):
+        run.load(tmp_path / "cut")
+    found = run.resume(tmp_path / "cut")
+    assert [record["epoch"] for record in found.metrics] == [1, 2, 3]
+    assert found.recipe == whole.recipe
+    assert _equal(_weights(tmp_path / "whole"), _weights(tmp_path / "cut"))
+
+
+def test_a_killed_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    script = (
+        "import os, signal, torch\n"
+        "from pathlib import Path\n"
+        "from vicinal.recipes import run, files\n"
+        "torch.set_num_threads(1)\n"
+        f"over = {dict(QUICK, epochs=3)!r}\n"
+        f"recipe = files.recipe({NAME!r}, scale='smoke', overrides=over)\n"
+        "def report(done, steps):\n"
+        "    report.calls += 1\n"
+        "    if report.calls == steps + 2:\n"
+        "        os.kill(os.getpid(), getattr(signal, 'SIGKILL', signal.SIGTERM))\n"
+        "report.calls = 0\n"
+        f"list(run.stream(recipe, run_dir=Path({str(tmp_path / 'cut')!r}), report=report))\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
+    assert killed.returncode != 0
+    assert len(records.read(tmp_path / "cut" / engine.METRICS)) == 1
+    _train(tmp_path / "whole", overrides={"epochs": 3})
+    run.resume(tmp_path / "cut")
+    assert _equal(_weights(tmp_path / "whole"), _weights(tmp_path / "cut"))
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"seed": 1}, "seed"),
+        ({"method": "erm"}, "method"),
+        ({"overrides": {"objective.eps": 0.3}}, "objective.eps"),
+        ({"overrides": {"epochs": 3}}, "epochs"),
+        ({"overrides": {"model.dropout": 0.5}}, "model.dropout"),
+    ],
+)
+def test_a_folder_of_another_recipe_is_refused_and_left_as_it_was(
+    tmp_path: Path, change: dict[str, Any], field: str
+) -> None:
+    _train(tmp_path, overrides={"epochs": 1})
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    wanted = {"overrides": {"epochs": 1}} | change
+    wanted["overrides"] = {"epochs": 1, **wanted["overrides"]}
+    with pytest.raises(InputError, match=f"holds a run of another recipe: `{field}` is"):
+        _train(tmp_path, **wanted)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_a_changed_data_set_is_another_recipe(tmp_path: Path) -> None:
+    _set(tmp_path / "set.npz", classes=2)
+    where = {"overrides": {"dataset": "npz", "train_subset": None, "batch_size": 10}}
+    _train(tmp_path / "run", data_dir=tmp_path / "set.npz", **where)
+    _set(tmp_path / "set.npz", classes=3)
+    with pytest.raises(InputError, match=r"`model\.num_classes` is 2 there and 3 here"):
+        _train(tmp_path / "run", data_dir=tmp_path / "set.npz", **where)
+
+
+def test_a_resumed_run_finds_its_data_again(tmp_path: Path) -> None:
+    _set(tmp_path / "set.npz", classes=2)
+    overrides = {**QUICK, "dataset": "npz", "train_subset": None, "batch_size": 10}
+    recipe = files.recipe(NAME, scale="smoke", overrides=overrides)
+    steps = run.stream(recipe, run_dir=tmp_path / "run", data_dir=tmp_path / "set.npz")
+    next(steps)
+    steps.close()  # type: ignore[attr-defined]
+    assert len(run.resume(tmp_path / "run").metrics) == 2
+
+
+def test_a_last_batch_of_one_image_is_left_out_of_a_mixing_objective(tmp_path: Path) -> None:
+    _set(tmp_path / "set.npz", classes=2, n=21)
+    overrides = {"dataset": "npz", "train_subset": None, "batch_size": 10, "epochs": 1}
+    found = _train(tmp_path / "run", data_dir=tmp_path / "set.npz", overrides=overrides)
+    assert len(found.metrics) == 1
+
+
+def _set(file: Path, *, classes: int, n: int = 20) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (n, 8, 8), dtype=np.uint8)
+    y = np.arange(n) % classes
+    np.savez(file, x_train=x, y_train=y, x_test=x[:6], y_test=y[:6])
+
+
+@pytest.mark.parametrize("kind", ["a file", "inside a file"])
+def test_a_run_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    where = tmp_path / "file" if kind == "a file" else tmp_path / "file" / "run"
+    with pytest.raises(InputError, match="could not make the run folder"):
+        _train(where)
+
+
+def test_a_set_that_is_not_at_hand_makes_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(data.MissingData):
+        run.train(NAME, scale="small", run_dir=tmp_path / "run", data_dir=tmp_path)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_default_folder_names_recipe_method_scale_and_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = run.train(NAME, scale="smoke", seed=7, overrides={**QUICK, "epochs": 1})
+    assert found.path == Path("runs/alps-cifar10-preactresnet18-alps-smoke-seed7")
+    assert found.path.is_dir()
+
+
+def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, text: str) -> None:
+        del text
+        raise InputError(f"could not write {path}: No space left on device.")
+
+    monkeypatch.setattr(records, "write_text", full)
+    with pytest.raises(InputError, match="No space left on device"):
+        _train(tmp_path)
+
+
+def test_a_refused_recipe_makes_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"`train_subset` must be at most the split's 1297"):
+        _train(tmp_path / "run", overrides={"train_subset": 5000})
+    assert not (tmp_path / "run").exists()
