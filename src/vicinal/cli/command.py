@@ -17,7 +17,7 @@ from vicinal.cli import evaluate, reproduce, train
 from vicinal.cli import list as list_command
 from vicinal.cli.fields import take_fields
 
-__all__ = ["main"]
+__all__ = ["main", "parse"]
 
 _EPILOG = """first steps:
   vicinal list                                      what there is
@@ -38,14 +38,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, 2 for a mistake in the input, 130 after Ctrl-C.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
+    return _run(parse(sys.argv[1:] if argv is None else argv))
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Parse a command line without running it.
+
+    Args:
+        argv: The arguments after the program's name.
+
+    Returns:
+        The arguments; `fields` are those of a recipe as written, `run` is what they ask for.
+    """
+    words = list(argv)
     parser, subparsers = _parser()
     fields: dict[str, str] = {}
     if words and words[0] in _FIELD_TAKERS:
         words, fields = take_fields(words, options=_options(subparsers.choices[words[0]]))
     args = parser.parse_args(words)
     args.fields = fields
-    return _run(args)
+    return args
 
 
 _FIELD_TAKERS = ("train",)

@@ -84,6 +84,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--only", metavar="KEYS", default="", help="run these rows only, such as alps,erm"
     )
+    parser.add_argument(
+        "--models", metavar="NAMES", default="", help="run these nets only, such as preactresnet18"
+    )
     add_common(parser)
     parser.set_defaults(run=run)
 
@@ -96,12 +99,18 @@ def run(args: argparse.Namespace) -> int:
 
     Returns:
         0, or 1 if a cell failed.
+
+    Raises:
+        KeyboardInterrupt: After Ctrl-C; its text says how to go on.
     """
     check_common(args)
     from rich.console import Console
 
     told = Console(stderr=True)
-    result = _campaign(args, told)
+    try:
+        result = _campaign(args, told)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("the same command goes on where it stopped") from None
     pages = _write_pages(result)
     if args.json:
         for record in result.records:
@@ -129,6 +138,7 @@ def _campaign(args: argparse.Namespace, told: Console) -> TableResult:
             out=args.out,
             controls=args.controls,
             only=[key for key in args.only.split(",") if key],
+            models=[name for name in args.models.split(",") if name],
             device=args.device,
             progress=display or Lines(told),
             command=shlex.join(["vicinal", *sys.argv[1:]]),

@@ -1,0 +1,140 @@
+"""What a reader of a table must know beside its numbers, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from vicinal.campaigns.plan import Facts, Plan
+from vicinal.campaigns.tables import CONTROLS, Cell
+from vicinal.campaigns.threats import SOURCE_SEED
+from vicinal.recipes import files
+from vicinal.recipes.schema import Recipe
+
+__all__ = ["notes", "stand_in"]
+
+
+def stand_in(cell: Cell, facts: Facts | None) -> str | None:
+    """Say which data set and net stand in the place of a cell's own.
+
+    Args:
+        cell: The cell.
+        facts: Facts of its recipe; None where there are none.
+
+    Returns:
+        Such as "digits, digits_net"; None where nothing stands in.
+    """
+    if facts is None or facts.recipe.dataset != "digits" or cell.dataset == "digits":
+        return None
+    return f"{facts.recipe.dataset}, {facts.recipe.model.name}"
+
+
+def notes(plan: Plan, failures: Mapping[str, str]) -> list[str]:
+    """Write the notes of a table.
+
+    Args:
+        plan: The campaign.
+        failures: Why tasks failed, by task.
+
+    Returns:
+        Sentences.
+    """
+    found = [
+        *_stand_ins(plan),
+        *_sizes(plan),
+        *_overrides(plan),
+        "Ours: mean±sample standard deviation (ddof 1) over n seeds.",
+        *_images(plan),
+        *_attacks([cell for cell in plan.cells if cell.recipe in plan.facts]),
+        *_missing(plan),
+        *(f"Failed: {task}: {why}" for task, why in failures.items()),
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _stand_ins(plan: Plan) -> list[str]:
+    pairs = {
+        (cell.dataset, cell.model)
+        for cell in plan.cells
+        if stand_in(cell, plan.facts.get(str(cell.recipe)))
+    }
+    if not pairs:
+        return []
+    sets, nets = (" and ".join(sorted({pair[i] for pair in pairs})) for i in (0, 1))
+    return [
+        f"Scale smoke: digits in place of {sets}, digits_net in place of {nets}, with budgets to "
+        "match: this shows that everything runs, its differences say nothing about the paper."
+    ]
+
+
+def _sizes(plan: Plan) -> list[str]:
+    """Say how much smaller than the paper's a training is."""
+    found = []
+    for name, facts in plan.facts.items():
+        here, full = _size(facts.recipe), _size(files.recipe(name))
+        if plan.request.scale != "smoke" and here != full:
+            found.append(f"Scale {plan.request.scale}: {here}; scale full, the paper's: {full}.")
+    return found
+
+
+def _size(recipe: Recipe) -> str:
+    subset = recipe.train_subset
+    images = "all training images" if subset is None else f"{subset:,} training images"
+    return f"{images}, base width {recipe.model.arguments.get('width')}, {recipe.epochs} epochs"
+
+
+def _overrides(plan: Plan) -> list[str]:
+    fields = ", ".join(f"{name} = {value}" for name, value in plan.request.overrides.items())
+    return [f"Overridden in every recipe: {fields}."] if fields else []
+
+
+def _images(plan: Plan) -> list[str]:
+    attacked = any(cell.threat is not None for cell in plan.cells)
+    return [
+        f"{facts.recipe.dataset}: clean error on all {facts.images:,} test images"
+        + _attacked(facts, attacked)
+        for facts in plan.facts.values()
+    ]
+
+
+def _attacked(facts: Facts, attacked: bool) -> str:
+    if not attacked:
+        return "."
+    return (
+        ", attacks too."
+        if facts.images == facts.attacked
+        else (f", attacks on the first {facts.attacked:,}.")
+    )
+
+
+def _attacks(cells: Sequence[Cell]) -> list[str]:
+    threats = [cell.threat for cell in cells if cell.threat is not None]
+    plain = [t for t in threats if t.space == "pixel" and not t.black_box]
+    texts = list(dict.fromkeys(threat.text(std=()) for threat in plain))
+    found = [f"Attacks, pixels in [0, 1]: {'; '.join(texts)}."] if texts else []
+    if any(threat.name == "pgd" for threat in threats):
+        found.append("PGD is judged at its last iterate, as in the paper.")
+    if any(threat.black_box for threat in threats):
+        found.append(
+            "Black-box: the examples are made on an ERM net of the same kind, trained with seed "
+            f"{SOURCE_SEED}, which no row uses."
+        )
+    if any(threat.space == "normalised" for threat in threats):
+        found.append(
+            "Normalised space: eps and step times the training set's standard deviation per "
+            "channel. The paper's numbers suggest that its attacks ran there; it does not say so."
+        )
+    if any(cell.key in CONTROLS for cell in cells):
+        found.append(
+            "Controls, in no table of the paper: mixing alone is ALPS with eps 0, label alone is "
+            "ALPS's adversarial label on unmixed images."
+        )
+    return found
+
+
+def _missing(plan: Plan) -> list[str]:
+    named = {cell.recipe for cell in plan.cells}
+    sets = sorted({cell.dataset for cell in plan.cells if cell.recipe is None})
+    found = [f"No data: {why}" for recipe, why in plan.missing.items() if recipe in named]
+    if sets:
+        found.append(f"No data: there is no recipe for {' and '.join(sets)} yet.")
+    return found

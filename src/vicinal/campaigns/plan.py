@@ -1,0 +1,274 @@
+"""From a table's cells to the tasks that are still missing, and from finished tasks to values.
+
+Cells share run folders: OUT/<dataset>-<model>-<scale>/<method>-seed<k>. So tables over the same
+nets train them once, and a campaign that stopped has nothing to do again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from vicinal import data
+from vicinal._checks import choice
+from vicinal.campaigns.cells import (
+    CLEAN,
+    Evaluating,
+    Measurement,
+    Training,
+    is_trained,
+    is_transfer,
+    measured,
+)
+from vicinal.campaigns.tables import Cell, cells_of
+from vicinal.campaigns.threats import SOURCE_SEED, source_name
+from vicinal.recipes import files
+from vicinal.recipes.schema import Recipe
+
+__all__ = ["Plan", "Request", "Step", "make_plan", "values"]
+
+Task = Training | Evaluating
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a campaign is asked for.
+
+    Args:
+        table: The table's name.
+        scale: The recipes' scale.
+        seeds: The seeds of every row.
+        out: Where run folders and results lie.
+        data_dir: Where the data sets lie.
+        controls: Whether to add the rows of the controls.
+        only: The rows to run; all when empty.
+        models: The nets to run, as the paper prints them in lower case; all when empty.
+        overrides: Fields of the recipes by dotted name.
+        device: Where to compute.
+    """
+
+    table: str
+    scale: str
+    seeds: tuple[int, ...]
+    out: Path
+    data_dir: Path | None = None
+    controls: bool = False
+    only: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    device: str = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a campaign must know of a recipe and its data set.
+
+    Args:
+        recipe: The recipe, resolved for its own method.
+        folder: Where its run folders lie.
+        images: How many test images there are.
+        attacked: How many of them, from the first, are attacked.
+        std: The training set's standard deviation per channel.
+    """
+
+    recipe: Recipe
+    folder: Path
+    images: int
+    attacked: int
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A task and the tasks that must have ended before it, by key.
+
+    Args:
+        task: What to do.
+        training: The training of the net that it measures, where that is still to be done.
+        source: The training of the black-box source, where it needs one that is still to be done.
+    """
+
+    task: Task
+    training: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A campaign, laid out.
+
+    Args:
+        request: What was asked for.
+        cells: The table's cells.
+        facts: Facts of each recipe whose data set is at hand.
+        missing: Why each other recipe cannot run, in a sentence.
+        steps: What is left to do, in a good order.
+    """
+
+    request: Request
+    cells: list[Cell]
+    facts: dict[str, Facts]
+    missing: dict[str, str]
+    steps: list[Step]
+
+
+def make_plan(request: Request) -> Plan:
+    """Lay out a campaign.
+
+    Args:
+        request: What is asked for.
+
+    Returns:
+        The plan; finished cells are not in its steps.
+    """
+    found = cells_of(
+        request.table,
+        scale=request.scale,
+        controls=request.controls,
+        overrides=request.overrides,
+    )
+    for key in request.only:
+        choice("only", key, dict.fromkeys(cell.key for cell in found))
+    for model in request.models:
+        choice("models", model, dict.fromkeys(cell.model.lower() for cell in found))
+    facts: dict[str, Facts] = {}
+    missing: dict[str, str] = {}
+    for recipe in dict.fromkeys(cell.recipe for cell in found if cell.recipe is not None):
+        try:
+            facts[recipe] = _facts(recipe, request)
+        except data.MissingData as error:
+            missing[recipe] = str(error)
+    plan = Plan(request=request, cells=found, facts=facts, missing=missing, steps=[])
+    return replace(plan, steps=_steps(plan))
+
+
+def _facts(recipe: str, request: Request) -> Facts:
+    resolved = files.recipe(recipe, scale=request.scale, overrides=request.overrides)
+    images = data.load(resolved.dataset, data_dir=request.data_dir)
+    _, std = data.channel_statistics(images.train.x)
+    count = len(images.test.y)
+    subset = resolved.evaluation.attack_subset
+    return Facts(
+        recipe=resolved,
+        folder=request.out / f"{resolved.dataset}-{resolved.model.name}-{request.scale}",
+        images=count,
+        attacked=count if subset is None else min(subset, count),
+        std=tuple(float(value) for value in std),
+    )
+
+
+def _steps(plan: Plan) -> list[Step]:
+    wanted: dict[tuple[int, str, str], list[Cell]] = {}
+    for seed in plan.request.seeds:
+        for cell in plan.cells:
+            if cell.recipe in plan.facts and _is_wanted(cell, plan.request):
+                wanted.setdefault((seed, str(cell.recipe), cell.key), []).append(cell)
+    sources: dict[str, Step] = {}
+    steps: list[Step] = []
+    for (seed, recipe, method), row in wanted.items():
+        training = _training(plan, recipe, method, seed)
+        before = None if _is_done(training) else Step(task=training)
+        source = _source(plan, recipe, row, training.run_dir)
+        if source is not None:
+            sources[source.task.key] = source
+        steps += [] if before is None else [before]
+        evaluating = _evaluating(plan, recipe, training.run_dir, row)
+        if evaluating is not None:
+            names = [None if step is None else step.task.key for step in (before, source)]
+            steps.append(Step(task=evaluating, training=names[0], source=names[1]))
+    return [*sources.values(), *steps]
+
+
+def _is_wanted(cell: Cell, request: Request) -> bool:
+    row = not request.only or cell.key in request.only
+    return row and (not request.models or cell.model.lower() in request.models)
+
+
+def _training(plan: Plan, recipe: str, method: str, seed: int) -> Training:
+    request = plan.request
+    return Training(
+        recipe=recipe,
+        method=method,
+        scale=request.scale,
+        seed=seed,
+        overrides=request.overrides,
+        run_dir=plan.facts[recipe].folder / f"{method}-seed{seed}",
+        data_dir=request.data_dir,
+        device=request.device,
+    )
+
+
+def _is_done(task: Training) -> bool:
+    recipe = files.recipe(
+        task.recipe,
+        method=task.method,
+        scale=task.scale,
+        seed=task.seed,
+        overrides=task.overrides,
+    )
+    return is_trained(task.run_dir, recipe)
+
+
+def _missing(plan: Plan, recipe: str, run_dir: Path, row: list[Cell]) -> list[Measurement]:
+    there = measured(run_dir)
+    wanted = dict.fromkeys(measurement(cell, plan.facts[recipe]) for cell in row)
+    return [one for one in wanted if one not in there]
+
+
+def _source(plan: Plan, recipe: str, row: list[Cell], run_dir: Path) -> Step | None:
+    if not any(is_transfer(one) for one in _missing(plan, recipe, run_dir, row)):
+        return None
+    source = _training(plan, recipe, "erm", SOURCE_SEED)
+    return None if _is_done(source) else Step(task=source)
+
+
+def _evaluating(plan: Plan, recipe: str, run_dir: Path, row: list[Cell]) -> Evaluating | None:
+    missing = tuple(_missing(plan, recipe, run_dir, row))
+    if not missing:
+        return None
+    transfers = any(is_transfer(one) for one in missing)
+    return Evaluating(
+        run_dir=run_dir,
+        measurements=missing,
+        source_dir=plan.facts[recipe].folder / source_name() if transfers else None,
+        data_dir=plan.request.data_dir,
+        device=plan.request.device,
+    )
+
+
+def measurement(cell: Cell, facts: Facts) -> Measurement:
+    """Say what must be measured of a net for a cell.
+
+    Args:
+        cell: The cell.
+        facts: Facts of its recipe.
+
+    Returns:
+        The attack's text and the number of images.
+    """
+    if cell.threat is None:
+        return Measurement(CLEAN, facts.images)
+    return Measurement(cell.threat.text(std=facts.std), facts.attacked)
+
+
+def values(plan: Plan, cell: Cell) -> dict[int, dict[str, Any]]:
+    """Collect what has been measured for a cell.
+
+    Args:
+        plan: The plan.
+        cell: One of its cells.
+
+    Returns:
+        The record of each of the campaign's seeds that has one.
+    """
+    if cell.recipe not in plan.facts:
+        return {}
+    facts = plan.facts[str(cell.recipe)]
+    wanted = measurement(cell, facts)
+    there = {
+        seed: measured(facts.folder / f"{cell.key}-seed{seed}").get(wanted)
+        for seed in plan.request.seeds
+    }
+    return {seed: record for seed, record in there.items() if record is not None}

@@ -1,0 +1,284 @@
+"""Which tables can be run, and a table as cells: one cell is one number, with its exact attack.
+
+A paper's numbers come from `recipes.paper_tables`, budgets included. ALPS's tables 5 and 6 get
+every attack twice: in pixel space, as the paper says, and in normalised space (per channel
+std x eps), as its numbers suggest; the two are columns of their own. `alps/demo` is a table of
+ours, without a paper's numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from vicinal._checks import InputError, suggest
+from vicinal.campaigns.threats import Threat
+from vicinal.recipes import files, numerals, paper_tables
+from vicinal.recipes.paper_tables import PaperRow
+from vicinal.recipes.schema import Evaluation, Recipe
+
+__all__ = ["CONTROLS", "Cell", "cells_of", "known", "names", "recipe_name"]
+
+METHODS = {
+    "erm": "ERM",
+    "dropout": "Dropout",
+    "label-smoothing": "Label Smoothing",
+    "mixup": "MixUp",
+    "alps": "ALPS",
+}
+CONTROLS = {"alps-eps0": "ALPS, mixing alone", "alps-label": "ALPS, label alone"}
+"""What the adversarial label is compared with: ALPS with eps 0, and its label move on x itself."""
+
+_SUBJECTS = {
+    "1": "clean error on SVHN",
+    "2": "clean error on CIFAR-10",
+    "3": "clean error on CIFAR-100",
+    "4": "clean error on Tiny-ImageNet",
+    "5": "error under FGSM, white-box and black-box",
+    "6": "error under PGD-10, white-box and black-box",
+    "5.3": "accuracy under unbounded PGD-200, a check for gradient masking",
+}
+_DEMO = "alps/demo"
+_DECIMALS = {"ALPS": (2, 3)}
+"""Digits after the point in a paper's tables: of a value, of its spread."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One number of a table: what is measured, on what, and what the paper says.
+
+    Args:
+        table: The table's name, "alps/table-2".
+        dataset: As the paper prints it.
+        model: As the paper prints it.
+        method: The row as the paper prints it.
+        key: The row's `--method`.
+        condition: Clean, or the attack in words.
+        metric: "top1_error", "top5_error" or "accuracy".
+        threat: The attack; None for clean images.
+        paper: The paper's number, if it has one.
+        paper_std: Its spread, if it has one.
+        decimals: Digits after the point.
+        decimals_std: Digits after the point of the paper's spread.
+        recipe: The recipe that trains it; None where there is none.
+    """
+
+    table: str
+    dataset: str
+    model: str
+    method: str
+    key: str
+    condition: str
+    metric: str
+    threat: Threat | None
+    paper: float | None = None
+    paper_std: float | None = None
+    decimals: int = 2
+    decimals_std: int = 3
+    recipe: str | None = None
+
+
+def names() -> dict[str, str]:
+    """List the tables that can be run.
+
+    Returns:
+        Each name and what its numbers are.
+    """
+    numbers = paper_tables.tables()["ALPS"]
+    papers = {_name(number): _SUBJECTS.get(number, "") for number in numbers}
+    return {_DEMO: "clean and attacked error of five methods, our own table", **papers}
+
+
+def _name(number: str) -> str:
+    return f"alps/{'section' if '.' in number else 'table'}-{number}"
+
+
+def known(table: str) -> str:
+    """Check that a table can be run.
+
+    Args:
+        table: Its name.
+
+    Returns:
+        The name.
+
+    Raises:
+        InputError: If there is no such table.
+    """
+    if table not in names():
+        raise InputError(f"there is no table {table!r}.{suggest(table, names())}")
+    return table
+
+
+def cells_of(
+    table: str,
+    *,
+    scale: str,
+    controls: bool = False,
+    overrides: Mapping[str, Any] | None = None,
+) -> list[Cell]:
+    """Turn a table into its cells.
+
+    Args:
+        table: One of `names()`.
+        scale: At "smoke", digits stand in for every data set and attacks take the recipe's budget.
+        controls: Whether to add the rows of `CONTROLS`.
+        overrides: Fields of the recipes; those of `evaluation` change budgets that a recipe gives.
+
+    Returns:
+        The cells, in the order of the paper.
+
+    Example:
+        >>> cell = cells_of("alps/table-2", scale="full")[0]
+        >>> cell.dataset, cell.method, cell.paper, cell.recipe
+        ('CIFAR-10', 'ERM', 6.13, 'alps/cifar10-preactresnet18')
+    """
+    stand_in = _stand_in(scale, overrides or {})
+    if known(table) == _DEMO:
+        found = _demo(stand_in)
+    else:
+        rows = _completed(paper_tables.rows("ALPS", table.rpartition("-")[2]))
+        smoke = stand_in if scale == "smoke" else None
+        found = [cell for row in rows for cell in _from_row(table, row, smoke)]
+    return [*found, *_controls(found)] if controls else found
+
+
+def _completed(rows: list[PaperRow]) -> list[PaperRow]:
+    """Write out section 5.3, whose text gives one number and says that the other seven are 0."""
+    if rows[0].table != "5.3":
+        return rows
+    given = {(row.dataset, row.key): row for row in rows}
+    return [
+        given.get(
+            (dataset, key), replace(rows[0], dataset=dataset, key=key, method=name, value=0.0)
+        )
+        for dataset in ("SVHN", "CIFAR-10", "CIFAR-100", "Tiny-ImageNet")
+        for key, name in (("mixup", "MixUp"), ("alps", "ALPS"))
+    ]
+
+
+def _from_row(table: str, row: PaperRow, smoke: Recipe | None) -> list[Cell]:
+    recipe = recipe_name(row.paper, row.dataset, row.model)
+    threat = _threat(row) if row.attack else None
+    if smoke is not None and recipe is not None:
+        recipe = smoke.name
+        threat = _at_budget(threat, smoke.evaluation)
+    decimals, decimals_std = _DECIMALS[row.paper]
+    cell = Cell(
+        table=table,
+        dataset=row.dataset,
+        model=row.model,
+        method=row.method,
+        key=row.key,
+        condition=row.condition,
+        metric=row.metric,
+        threat=threat,
+        paper=row.value,
+        paper_std=row.std,
+        decimals=decimals,
+        decimals_std=decimals_std,
+        recipe=recipe,
+    )
+    if threat is None or math.isinf(threat.eps) or smoke is not None:
+        return [cell]
+    return [cell, replace(cell, threat=replace(threat, space="normalised"))]
+
+
+def _threat(row: PaperRow) -> Threat:
+    eps = float(numerals.read_number(row.eps))
+    step = eps if row.step == "eps" else float(numerals.read_number(row.step))
+    return Threat(
+        name=row.attack,
+        eps=eps,
+        step_size=step,
+        steps=row.steps or 1,
+        random_start=row.random_start,
+        black_box=bool(row.source),
+    )
+
+
+def _at_budget(threat: Threat | None, taken: Evaluation) -> Threat | None:
+    if threat is None or math.isinf(threat.eps):
+        return threat
+    return replace(threat, eps=taken.eps, step_size=taken.step_size)
+
+
+def recipe_name(paper: str, dataset: str, model: str) -> str | None:
+    """Find the recipe of a data set and a model as a paper prints them.
+
+    Args:
+        paper: The paper's name.
+        dataset: Such as "CIFAR-10".
+        model: Such as "PreActResNet18".
+
+    Returns:
+        Such as "alps/cifar10-preactresnet18"; None where there is no such recipe.
+    """
+    wanted = _plain(dataset + model)
+    found = (name for name in _recipes(paper) if _plain(name.partition("/")[2]) == wanted)
+    return next(found, None)
+
+
+def _plain(text: str) -> str:
+    return "".join(letter for letter in text.lower() if letter.isalnum())
+
+
+def _recipes(paper: str) -> list[str]:
+    return [name for name in files.names() if name.startswith(f"{paper.lower()}/")]
+
+
+def _stand_in(scale: str, overrides: Mapping[str, Any]) -> Recipe:
+    """Resolve the one recipe that stands for all of ALPS's at scale smoke: cells are shared."""
+    budgets = {name: value for name, value in overrides.items() if name.startswith("evaluation.")}
+    return files.recipe(_recipes("ALPS")[0], scale=scale, overrides=budgets)
+
+
+def _demo(resolved: Recipe) -> list[Cell]:
+    return [
+        Cell(
+            table=_DEMO,
+            dataset=resolved.dataset,
+            model=resolved.model.name,
+            method=name,
+            key=key,
+            condition=condition,
+            metric="top1_error",
+            threat=threat,
+            decimals=1,
+            recipe=resolved.name,
+        )
+        for key, name in METHODS.items()
+        for condition, threat in _demo_columns(resolved.evaluation)
+    ]
+
+
+def _demo_columns(taken: Evaluation) -> list[tuple[str, Threat | None]]:
+    fgsm = Threat(name="fgsm", eps=taken.eps)
+    pgd = Threat(
+        name="pgd",
+        eps=taken.eps,
+        step_size=taken.step_size,
+        steps=taken.steps,
+        random_start=True,
+    )
+    unbounded = Threat(name="pgd", eps=math.inf, step_size=0.01, steps=200)
+    return [
+        ("clean", None),
+        ("white-box FGSM", fgsm),
+        (f"white-box PGD-{taken.steps}", pgd),
+        ("black-box FGSM", replace(fgsm, black_box=True)),
+        (f"black-box PGD-{taken.steps}", replace(pgd, black_box=True)),
+        ("unbounded PGD-200", unbounded),
+    ]
+
+
+def _controls(found: Iterable[Cell]) -> list[Cell]:
+    """Repeat every column of ALPS's row for each control, without a paper's number."""
+    return [
+        replace(cell, key=key, method=name, paper=None, paper_std=None)
+        for key, name in CONTROLS.items()
+        for cell in found
+        if cell.key == "alps"
+    ]

@@ -1,0 +1,10 @@
+"""Tables and pages from the records of a campaign; this room imports no torch.
+
+`tables` lays the cells out for the terminal and for Markdown, `html` makes one page that needs
+nothing else. What is measured, and how, is the business of `campaigns` and `evaluation`.
+"""
+
+from vicinal.report.html import page
+from vicinal.report.tables import Section, markdown, rich_tables, sections
+
+__all__ = ["Section", "markdown", "page", "rich_tables", "sections"]

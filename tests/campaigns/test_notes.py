@@ -1,0 +1,59 @@
+"""What a reader must know: stand-ins, sizes, budgets, what is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vicinal.campaigns.notes import notes
+from vicinal.campaigns.plan import Request, make_plan
+
+
+def text(table: str, out: Path, **fields: Any) -> str:
+    request = Request(table=table, **{"scale": "smoke", "seeds": (0,), "out": out, **fields})
+    return "\n".join(notes(make_plan(request), {}))
+
+
+def test_at_smoke_it_says_what_stands_in_for_what(tmp_path: Path) -> None:
+    found = text("alps/table-2", tmp_path)
+    assert "digits in place of CIFAR-10" in found
+    assert "digits_net in place of PreActResNet18 and VGG16" in found
+
+
+def test_attacks_are_written_out_with_their_budgets(tmp_path: Path) -> None:
+    found = text("alps/table-6", tmp_path)
+    assert "pgd(eps=0.1, step_size=0.025, steps=10, random_start=True, iterate=last)" in found
+    assert "4/255" not in found
+    assert "seed 1000" in found
+
+
+def test_the_demo_is_no_stand_in(tmp_path: Path) -> None:
+    assert "in place of" not in text("alps/demo", tmp_path)
+
+
+def test_overrides_are_told(tmp_path: Path) -> None:
+    assert "epochs = 1" in text("alps/demo", tmp_path, overrides={"epochs": 1})
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("alps/table-1", "no recipe for SVHN"),
+        ("alps/table-4", "no recipe for Tiny-ImageNet"),
+        ("alps/table-3", "cifar100.npz"),
+    ],
+)
+def test_missing_sets_are_told_with_what_is_needed(table: str, words: str, tmp_path: Path) -> None:
+    assert words in text(table, tmp_path, scale="small")
+
+
+def test_controls_are_explained(tmp_path: Path) -> None:
+    assert "Controls" in text("alps/table-2", tmp_path, controls=True)
+    assert "Controls" not in text("alps/table-2", tmp_path)
+
+
+def test_failures_are_listed(tmp_path: Path) -> None:
+    request = Request(table="alps/demo", scale="smoke", seeds=(0,), out=tmp_path)
+    assert "Failed: train a: why." in notes(make_plan(request), {"train a": "why."})

@@ -1,0 +1,99 @@
+"""The statistics of a cell, against NumPy; and what a record tells of how it came about."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vicinal import records
+from vicinal.campaigns.numbers import cell_record, summary, table_record
+from vicinal.campaigns.plan import Plan, Request, make_plan, measurement
+from vicinal.campaigns.tables import Cell
+
+
+@given(st.lists(st.floats(0, 100), min_size=2, max_size=20))
+def test_mean_and_sample_deviation_are_numpys(values: list[float]) -> None:
+    mean, std = summary(values)
+    assert mean == pytest.approx(np.mean(values))
+    assert std == pytest.approx(np.std(values, ddof=1), abs=1e-9)
+
+
+@pytest.fixture
+def plan(tmp_path: Path, tiny: dict[str, Any]) -> Plan:
+    request = Request(
+        table="alps/table-2", scale="smoke", seeds=(0, 1, 2), out=tmp_path, overrides=tiny
+    )
+    return make_plan(request)
+
+
+def write(plan: Plan, cell: Cell, seed: int, **fields: Any) -> None:
+    """Put a measurement of a cell into the run folder of a seed."""
+    facts = plan.facts[str(cell.recipe)]
+    attack, n = measurement(cell, facts)
+    folder = facts.folder / f"{cell.key}-seed{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    basic = {"attack": attack, "n": n, "hardware": "here", "threads": 1, "date": "today"}
+    records.append(folder / "results.jsonl", {**basic, **fields})
+
+
+def test_a_cell_holds_per_cent_of_each_seed_beside_the_papers_number(plan: Plan) -> None:
+    cell = plan.cells[0]
+    for seed, error in ((0, 0.05), (2, 0.07)):
+        write(plan, cell, seed, error=error, accuracy=1 - error)
+    found = cell_record(plan, {}, cell=cell, command="c")
+    assert found["values"] == pytest.approx([5.0, 7.0])
+    assert found["seeds"] == [0, 2]
+    assert (found["n"], found["status"], found["paper"]) == (2, "ok", 6.13)
+    assert found["mean"] == pytest.approx(6.0)
+    assert found["std"] == pytest.approx(math.sqrt(2))
+
+
+def test_numbers_of_other_seeds_attacks_and_sizes_stay_out(plan: Plan) -> None:
+    cell = plan.cells[0]
+    write(plan, cell, 7, error=0.5)
+    write(plan, cell, 0, error=0.5, attack="fgsm(eps=0.1)")
+    write(plan, cell, 0, error=0.5, n=3)
+    found = cell_record(plan, {}, cell=cell, command="c")
+    assert (found["n"], found["mean"], found["status"]) == (0, None, "not run")
+
+
+def test_an_accuracy_is_read_as_one(plan: Plan) -> None:
+    cell = replace(plan.cells[0], metric="accuracy")
+    write(plan, cell, 0, error=0.25, accuracy=0.75)
+    assert cell_record(plan, {}, cell=cell, command="c")["values"] == [75.0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "failures", "status"),
+    [
+        ({}, {}, "not run"),
+        ({}, {"train digits-digits_net-smoke erm-seed1": "why"}, "failed"),
+        ({}, {"train digits-digits_net-smoke alps-seed1": "why"}, "not run"),
+        ({"recipe": None}, {}, "no data"),
+        ({"key": "cited"}, {}, "cited"),
+    ],
+)
+def test_a_cell_without_a_number_says_why(
+    plan: Plan, fields: dict[str, Any], failures: dict[str, str], status: str
+) -> None:
+    cell = replace(plan.cells[0], **fields)
+    assert cell_record(plan, failures, cell=cell, command="c")["status"] == status
+
+
+def test_evaluations_of_several_machines_name_them_all(plan: Plan) -> None:
+    cell = plan.cells[0]
+    for seed, machine in enumerate(("here", "there", "here")):
+        write(plan, cell, seed, error=0.1, hardware=machine)
+    found = cell_record(plan, {}, cell=cell, command="c")
+    assert found["hardware"] == ["here", "there"]
+    assert found["threads"] == 1
+    head = table_record(plan, {}, numbers=[found], command="c")
+    assert (head["hardware"], head["threads"]) == ("here; there", "1")
+    assert head["seeds"] == [0, 1, 2]

@@ -1,0 +1,103 @@
+"""The subcommand: what it prints, writes and returns."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vicinal import campaigns
+from vicinal._checks import InputError
+from vicinal.cli import reproduce as command
+
+
+def parse(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    command.add_parser(parser.add_subparsers())
+    return parser.parse_args(["reproduce", *words])
+
+
+@pytest.fixture
+def tiny_campaign(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The campaign of the command, at one epoch on 100 digits."""
+    original = campaigns.reproduce
+    few = {"epochs": 1, "train_subset": 100, "evaluation.attack_subset": 10}
+
+    def small(table: str, **arguments: Any) -> campaigns.TableResult:
+        return original(table, overrides=few, **arguments)
+
+    monkeypatch.setattr(campaigns, "reproduce", small)
+
+
+def words(out: Path) -> list[str]:
+    return ["alps/table-2", "--scale", "smoke", "--seeds", "1", "--only", "erm", "--out", str(out)]
+
+
+@pytest.mark.usefixtures("tiny_campaign")
+def test_it_prints_the_table_and_where_everything_lies(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = parse(*words(tmp_path))
+    assert args.run(args) == 0
+    shown = capsys.readouterr()
+    for text in ("6.13±0.212", "difference", "not run", "digits in place of CIFAR-10"):
+        assert text in shown.out
+    assert "2 tasks to do" in shown.err
+    for name in ("alps-table-2-smoke.jsonl", "alps-table-2-smoke.md", "alps-table-2-smoke.html"):
+        assert (tmp_path / name).is_file()
+        assert str(tmp_path / name) in shown.out
+    assert str(tmp_path / "digits-digits_net-smoke") in shown.out
+    assert "6.13±0.212" in (tmp_path / "alps-table-2-smoke.md").read_text(encoding="utf-8")
+    assert "6.13±0.212" in (tmp_path / "alps-table-2-smoke.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("tiny_campaign")
+def test_json_lines_are_the_records_and_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = parse(*words(tmp_path), "--json")
+    assert args.run(args) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [record["kind"] for record in found] == ["table"] + ["cell"] * 10
+
+
+@pytest.mark.usefixtures("tiny_campaign")
+def test_a_failed_cell_is_told_and_the_exit_code_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(task: Any) -> None:
+        raise InputError(f"the disk is full ({task.method}).")
+
+    monkeypatch.setattr("vicinal.campaigns.cells.train", fail)
+    args = parse(*words(tmp_path))
+    assert args.run(args) == 1
+    shown = capsys.readouterr()
+    assert "failed: train digits-digits_net-smoke erm-seed0: the disk is full (erm)." in shown.err
+    assert "failed" in shown.out
+
+
+def test_an_interruption_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(campaigns, "reproduce", interrupt)
+    args = parse(*words(tmp_path))
+    with pytest.raises(KeyboardInterrupt, match="goes on where it stopped"):
+        args.run(args)
+
+
+def test_an_unknown_table_names_the_nearest(tmp_path: Path) -> None:
+    args = parse("alps/table-22", "--out", str(tmp_path))
+    with pytest.raises(InputError, match="Did you mean alps/table-2"):
+        args.run(args)
+
+
+def test_the_help_has_commands_to_copy(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse("--help")
+    shown = capsys.readouterr().out
+    for text in ("vicinal reproduce alps/demo --scale smoke", "Ctrl-C", "--data-dir", "no data"):
+        assert text in shown
