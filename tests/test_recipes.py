@@ -169,3 +169,9 @@ def test_smoke_is_digits_unflipped_with_a_budget_that_moves_them() -> None:
         assert recipe.evaluation.eps == 0.1
         assert recipe.evaluation.step_size == 0.025
         assert recipe.model.arguments["dropout"] == 0.5
+
+
+def test_every_recipe_names_a_paper_of_the_bibliography() -> None:
+    bibliography = Path(recipes.__file__).with_name("references.bib").read_text(encoding="utf-8")
+    for name in recipes.names():
+        assert f"{{{recipes.recipe(name).paper},\n" in bibliography
