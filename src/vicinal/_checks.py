@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import difflib
 import math
+import numbers
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor
+
+from vicinal._errors import InputError
 
 __all__ = [
     "InputError",
@@ -21,6 +24,7 @@ __all__ = [
     "budget",
     "choice",
     "count",
+    "distributions",
     "images",
     "labels",
     "logits",
@@ -28,10 +32,6 @@ __all__ = [
     "suggest",
     "training_batch",
 ]
-
-
-class InputError(ValueError):
-    """The caller's mistake, in one sentence; the command line prints it and exits with 2."""
 
 
 def suggest(word: str, options: Iterable[str]) -> str:
@@ -45,9 +45,10 @@ def suggest(word: str, options: Iterable[str]) -> str:
         ' Did you mean ...?' or, where nothing is near, the list of options.
     """
     known = sorted(options)
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    lowered = {option.lower(): option for option in known}
+    near = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.5)
     if near:
-        return f" Did you mean {near[0]}?"
+        return f" Did you mean {lowered[near[0]]}?"
     return f" Known: {', '.join(known)}." if known else ""
 
 
@@ -99,13 +100,14 @@ def number(
     Raises:
         InputError: If it is no number or lies outside.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, (float, numbers.Real)):
         raise InputError(f"`{name}` must be a number; got {value!r} ({type(value).__name__}).")
     above = value > low if open_low else value >= low
     below = value < high if open_high else value <= high
     if not (above and below):
         left = "" if low == -math.inf else f"{low:g} {'<' if open_low else '<='} "
-        right = "" if high == math.inf else f" {'<' if open_high else '<='} {high:g}"
+        closed = high == math.inf and not open_high
+        right = "" if closed else f" {'<' if open_high else '<='} {high:g}"
         end = f" {hint}" if hint else ""
         raise InputError(f"`{name}` must satisfy {left}{name}{right}; got {value:g}.{end}")
     return float(value)
@@ -125,9 +127,9 @@ def count(name: str, value: int, *, low: int = 1) -> int:
     Raises:
         InputError: If it is no integer or too small.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+    if isinstance(value, bool) or not isinstance(value, (int, numbers.Integral)) or value < low:
         raise InputError(f"`{name}` must be an integer >= {low}; got {value!r}.")
-    return value
+    return int(value)
 
 
 def budget(
@@ -148,7 +150,7 @@ def budget(
         InputError: If it is negative, above 1 for linf, or a tensor where none is allowed.
     """
     if isinstance(value, Tensor):
-        if norm != "linf" or value.ndim != 1:
+        if norm != "linf" or value.ndim != 1 or value.numel() == 0:
             raise InputError(
                 f"`{name}` may be a tensor (C,) for norm 'linf' only; "
                 f"got shape {tuple(value.shape)} and norm {norm!r}."
@@ -165,7 +167,7 @@ def budget(
 
 def _pixel_hint(value: float) -> str:
     """Tell that budgets are in the unit of the pixels, and the likely meaning of a large one."""
-    if not isinstance(value, (int, float)) or value <= 1:
+    if not isinstance(value, (float, numbers.Real)) or not 1 < value < math.inf:
         return ""
     return f"Pixels lie in [0, 1]: did you mean {value:g}/255?"
 
@@ -199,7 +201,7 @@ def images(x: Tensor, *, name: str = "x", values: bool = True) -> Tensor:
     low, high = (float(v) for v in torch.aminmax(x.detach()))
     if not (low >= 0.0 and high <= 1.0):
         raise InputError(
-            f"`{name}` must hold pixels in [0, 1]; got values in [{low:g}, {high:g}]."
+            f"`{name}` must hold pixels in [0, 1]; got values in [{low:.8g}, {high:.8g}]."
             f"{_range_hint(low, high)}"
         )
     return x
@@ -208,6 +210,8 @@ def images(x: Tensor, *, name: str = "x", values: bool = True) -> Tensor:
 def _range_hint(low: float, high: float) -> str:
     if not (math.isfinite(low) and math.isfinite(high)):
         return " There are NaN or infinite pixels."
+    if low >= -0.01 and high <= 1.01:
+        return " Did resizing or another step of yours overshoot? Did you mean x.clamp(0, 1)?"
     if low >= 0.0 and high <= 255.0:
         return " Did you mean x / 255?"
     return (
@@ -243,7 +247,8 @@ def labels(
     if y.ndim == 1:
         return _classes(y, num_classes=num_classes, name=name, values=values)
     if not y.is_floating_point():
-        raise InputError(f"`{name}` of shape (N, K) must be floating point; got {y.dtype}.")
+        hint = f" Did you mean {name}.squeeze(1)?" if y.shape[1] == 1 else ""
+        raise InputError(f"`{name}` of shape (N, K) must be floating point; got {y.dtype}.{hint}")
     if num_classes is not None and y.shape[1] != num_classes:
         raise InputError(
             f"`{name}` must have one column for each of the model's {num_classes} classes; "
@@ -275,6 +280,28 @@ def _classes(y: Tensor, *, num_classes: int | None, name: str, values: bool) -> 
                 f"outputs); got {worst}.{hint}"
             )
     return y
+
+
+def distributions(q: Tensor, *, name: str = "q") -> Tensor:
+    """Check the form of label distributions: (N, K), K >= 2, floating point; values are not read.
+
+    Args:
+        q: The distributions.
+        name: The argument's name.
+
+    Returns:
+        The distributions.
+
+    Raises:
+        InputError: If shape or dtype are off.
+    """
+    if not isinstance(q, Tensor) or q.ndim != 2 or q.shape[1] < 2 or not q.is_floating_point():
+        got = f"{tuple(q.shape)}, {q.dtype}" if isinstance(q, Tensor) else type(q).__name__
+        raise InputError(
+            f"`{name}` must be distributions of shape (N, K), floating point, K >= 2; got {got}. "
+            f"Classes become distributions by labels.one_hot(y, num_classes=K)."
+        )
+    return q
 
 
 def logits(z: Tensor, *, n: int, values: bool = True) -> Tensor:
@@ -331,5 +358,9 @@ def training_batch(x: Tensor, y: Tensor) -> None:
         x: Images (N, C, H, W) in [0, 1].
         y: Classes (N,) or distributions (N, K).
     """
-    images(x, values=x.device.type == "cpu")
-    labels(y, n=x.shape[0], values=y.device.type == "cpu")
+    images(x, values=_is_free_to_read(x))
+    labels(y, n=x.shape[0], values=_is_free_to_read(y))
+
+
+def _is_free_to_read(tensor: Tensor) -> bool:
+    return isinstance(tensor, Tensor) and tensor.device.type == "cpu"

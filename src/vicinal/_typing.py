@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 __all__ = [
     "Attack",
+    "AttackResult",
     "Batch",
     "BatchNormMode",
     "Batches",

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from vicinal._checks import InputError, choice
+from vicinal._checks import InputError, choice, logits
 from vicinal._typing import BatchNormMode, LossOfLogits, Model
 
 __all__ = ["ascend", "clean_logits", "detached", "differentiable", "frozen", "input_gradient"]
@@ -43,14 +43,15 @@ def frozen(model: Model, *, batchnorm: BatchNormMode = "eval") -> Generator[Mode
     modes = [(module, module.training) for module in model.modules()]
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     tracking = [(module, module.track_running_stats) for module in norms]
-    flags = [(weight, weight.requires_grad) for weight in model.parameters()]
+    # An inference tensor records no gradient, and its flag could not be set again.
+    trained = [w for w in model.parameters() if w.requires_grad and not w.is_inference()]
     try:
         for module, _ in modes:
             module.training = batchnorm == "train"
         if batchnorm == "train_frozen_stats":
             for norm in norms:
                 norm.training, norm.track_running_stats = True, False
-        for weight, _ in flags:
+        for weight in trained:
             weight.requires_grad_(False)
         yield model
     finally:
@@ -58,8 +59,8 @@ def frozen(model: Model, *, batchnorm: BatchNormMode = "eval") -> Generator[Mode
             norm.track_running_stats = tracked
         for module, training in modes:
             module.training = training
-        for weight, flag in flags:
-            weight.requires_grad_(flag)
+        for weight in trained:
+            weight.requires_grad_(True)
 
 
 @contextmanager
@@ -82,7 +83,11 @@ def detached(tensor: Tensor) -> Tensor:
     Returns:
         A tensor without history.
     """
-    return tensor.clone() if tensor.is_inference() else tensor.detach()
+    if not tensor.is_inference():
+        return tensor.detach()
+    # Inside inference mode a clone would be an inference tensor again.
+    with torch.inference_mode(mode=False):
+        return tensor.clone()
 
 
 def input_gradient(model: Model, x: Tensor, loss: LossOfLogits) -> tuple[Tensor, Tensor]:
@@ -100,17 +105,20 @@ def input_gradient(model: Model, x: Tensor, loss: LossOfLogits) -> tuple[Tensor,
         Gradients, shape (N, C, H, W), and the logits, shape (N, K), detached.
 
     Raises:
-        InputError: If the logits do not depend on the images through differentiable operations.
+        InputError: If the model returns no logits (N, K), or logits that do not depend on the
+            images through differentiable operations.
     """
     x = x.detach().requires_grad_(True)
-    z: Tensor = model(x)
+    z = logits(model(x), n=x.shape[0], values=False)
     total = loss(z).sum()
-    if not total.requires_grad:
+    gradient = None
+    if total.requires_grad:
+        (gradient,) = torch.autograd.grad(total, x, allow_unused=True)
+    if gradient is None:
         raise InputError(
             "the model's logits must depend on its input through differentiable operations; got "
             "logits without a gradient. Does its forward detach, round or run under no_grad?"
         )
-    (gradient,) = torch.autograd.grad(total, x)
     return gradient, z.detach()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import numbers
 import os
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Mapping
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vicinal._checks import InputError
+from vicinal._errors import InputError
 
 __all__ = ["SCHEMA", "Record", "append", "atomic", "read", "rewrite", "write_text"]
 
@@ -111,8 +112,13 @@ def _dump(record: Mapping[str, Any]) -> str:
 
 
 def _finite(value: Any) -> Any:  # ruff: ignore[any-type] — JSON values have no narrower type
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
+    if isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, numbers.Integral):  # NumPy's integers, which json does not know
+        return int(value)
+    if isinstance(value, (float, numbers.Real)):
+        number = float(value)
+        return number if math.isfinite(number) else None
     if isinstance(value, Mapping):
         return {str(key): _finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -135,7 +141,7 @@ def read(path: Path, *, keep: Callable[[Record], bool] | None = None) -> list[Re
     """
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").split("\n")
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     found = [
         _parse(line, path, number) for number, line in enumerate(lines[:-1], 1) if line.strip()
     ]
@@ -149,9 +155,10 @@ def _parse(line: str, path: Path, number: int) -> Record:
         raise InputError(f"{path} line {number} is not JSON: {error.msg}.") from error
     if not isinstance(record, dict):
         raise InputError(f"{path} line {number} must be a JSON object; got {line[:40]!r}.")
-    if record.get("schema", 0) > SCHEMA:
+    schema = record.get("schema", 0)
+    if not isinstance(schema, int) or schema > SCHEMA:
         raise InputError(
-            f"{path} line {number} has schema {record['schema']}; this version reads up to "
+            f"{path} line {number} has schema {schema!r}; this version reads up to "
             f"{SCHEMA}. Upgrade vicinal?"
         )
     return record

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vicinal._checks import choice, count, images, labels, logits
+from vicinal._checks import InputError, choice, count, images, labels, logits
 from vicinal._typing import Model, Norm, Passes
 from vicinal.attacks.result import Result
 from vicinal.attacks.strongest import Strongest
@@ -70,6 +70,11 @@ class PGD:
         choice("loss", self.loss, LOSSES)
         choice("iterate", self.iterate, ("worst", "last"))
         check_target(self.target)
+        if self.restarts > 1 and not self.random_start:
+            raise InputError(
+                "`random_start` must be True for more than one restart: without it every restart "
+                f"is the same search; got {self.restarts} restarts."
+            )
 
     def __call__(
         self, model: Model, x: Tensor, y: Tensor, *, rng: torch.Generator | None = None
@@ -92,8 +97,8 @@ class PGD:
         t = None
         if self.target is not None:
             t = choose_target(self.target, _checked(clean_logits(model, x), y), y, rng=rng)
-        loss = climb(self.loss, y, t)
-        best = Strongest(y, loss)
+        loss = climb(self.loss, y, t, values=True)
+        best = Strongest(y, t, loss)
         for _ in range(self.restarts):
             last = pgd(
                 model,
@@ -114,14 +119,14 @@ class PGD:
         found = best.found()
         return Result(
             adv=found.x,
-            success=found.wrong,
+            success=found.rank > 0,
             norms=distance(found.x, x, norm=self.norm),
             passes=Passes(
                 self.restarts * (self.steps + 1) + (t is not None), self.restarts * self.steps
             ),
             seconds=time.perf_counter() - began,
             target=t,
-            target_hit=None if t is None else found.predicted == t,
+            target_hit=None if t is None else found.rank == 2,
         )
 
 

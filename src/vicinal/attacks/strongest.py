@@ -14,26 +14,29 @@ __all__ = ["Iterate", "Strongest"]
 
 
 class Iterate(NamedTuple):
-    """Images with what the model makes of them."""
+    """Images with what the model makes of them: rank 0 is right, 1 wrong, 2 the class aimed at."""
 
     x: Tensor
-    wrong: Tensor
-    predicted: Tensor
+    rank: Tensor
     height: Tensor
 
 
 class Strongest:
-    """A running maximum over iterates: a misclassified one beats the others, then the higher loss.
+    """A running maximum over iterates: by rank, then by loss, then the later one.
+
+    The later one wins a tie because the loss of a confident model underflows to exactly 0 while its
+    gradient does not: the first iterate, often the clean image, would never be left.
 
     It lives for one call of an attack, and nothing in it waits for the device.
 
     Args:
         y: Classes (N,) or distributions (N, K).
+        t: Target classes (N,), or None.
         loss: What the attack climbs, logits (N, K) to losses (N,).
     """
 
-    def __init__(self, y: Tensor, loss: LossOfLogits) -> None:
-        self._class = true_class(y)
+    def __init__(self, y: Tensor, t: Tensor | None, loss: LossOfLogits) -> None:
+        self._class, self._target = true_class(y), t
         self._loss = loss
         self._best: Iterate | None = None
 
@@ -47,14 +50,17 @@ class Strongest:
         with torch.no_grad():
             height = self._loss(z)
         predicted = z.argmax(dim=1)
-        new = Iterate(x, predicted != self._class, predicted, height)
+        rank = (predicted != self._class).int()
+        if self._target is not None:
+            rank += predicted == self._target
+        new = Iterate(x, rank, height)
         self._best = new if self._best is None else _stronger(self._best, new)
 
     def found(self) -> Iterate:
         """Give the strongest iterate of each image.
 
         Returns:
-            Images, whether the model errs on them, the predicted classes, and the losses.
+            Images, ranks and losses.
 
         Raises:
             RuntimeError: If nothing was visited.
@@ -65,10 +71,9 @@ class Strongest:
 
 
 def _stronger(old: Iterate, new: Iterate) -> Iterate:
-    better = (new.wrong & ~old.wrong) | ((new.wrong == old.wrong) & (new.height > old.height))
+    better = (new.rank > old.rank) | ((new.rank == old.rank) & (new.height >= old.height))
     return Iterate(
         torch.where(better.view(-1, 1, 1, 1), new.x, old.x),
-        torch.where(better, new.wrong, old.wrong),
-        torch.where(better, new.predicted, old.predicted),
+        torch.where(better, new.rank, old.rank),
         torch.where(better, new.height, old.height),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -40,7 +40,7 @@ class Transfer:
     Cost: the attack's passes on the source, one forward pass on the victim; `passes` counts both.
     """
 
-    source: Model
+    source: Model = field(repr=False)
     attack: Attack
 
     def __call__(

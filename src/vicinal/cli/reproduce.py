@@ -78,6 +78,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--out", metavar="DIR", default="runs", help="for run folders and results (default: runs)"
     )
+    _add_choice(parser)
+    add_common(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_choice(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose rows and columns."""
     parser.add_argument(
         "--controls", action="store_true", help="add rows: ALPS's mixing alone, its label alone"
     )
@@ -87,8 +94,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--models", metavar="NAMES", default="", help="run these nets only, such as preactresnet18"
     )
-    add_common(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vicinal._checks import InputError, images, labels, logits
 from vicinal._typing import Attack, Batch, Batches, Model
-from vicinal.evaluation.results import CLEAN, Results, Verdicts
+from vicinal.evaluation.results import CLEAN, WORST, Results, Verdicts
 from vicinal.gradients import clean_logits
 from vicinal.maths.simplex import true_class
 
@@ -55,9 +55,7 @@ def evaluate(
 
     Cost: one forward pass for the clean images, and the attacks' own passes.
     """
-    named = dict(attacks) if isinstance(attacks, Mapping) else {repr(a): a for a in attacks}
-    if CLEAN in named:
-        raise InputError(f"`attacks` must not be named {CLEAN!r}: the clean column has that name.")
+    named = _named(attacks)
     parts: dict[str, list[Verdicts]] = {name: [] for name in (CLEAN, *named)}
     for x, y in _batches(data, _device(model)):
         parts[CLEAN].append(_clean(model, x, y))
@@ -68,6 +66,28 @@ def evaluate(
     if not parts[CLEAN]:
         raise InputError("`data` must hold at least one batch; got none.")
     return Results(verdicts={name: _joined(found) for name, found in parts.items()})
+
+
+def _named(attacks: Mapping[str, Attack] | Sequence[Attack]) -> dict[str, Attack]:
+    if not isinstance(attacks, (Mapping, Sequence)):
+        raise InputError(
+            f"`attacks` must be attacks by name, or a list of them; got {attacks!r}. "
+            "Did you mean attacks=[...]?"
+        )
+    pairs = attacks.items() if isinstance(attacks, Mapping) else [(repr(a), a) for a in attacks]
+    named: dict[str, Attack] = {}
+    for name, attack in pairs:
+        if not callable(attack):
+            raise InputError(f"`attacks` must hold attacks, e.g. attacks.FGSM; got {attack!r}.")
+        if name in {CLEAN, WORST}:
+            raise InputError(f"`attacks` must not be named {name!r}: that column has its meaning.")
+        if name in named:
+            raise InputError(
+                f"`attacks` must have different names; got two of {name}. "
+                "Hand over a dict of names and attacks?"
+            )
+        named[name] = attack
+    return named
 
 
 def _device(model: Model) -> torch.device:
@@ -83,8 +103,8 @@ def _batches(data: Batch | Batches, device: torch.device) -> Iterator[Batch]:
 
 
 def _pairs(data: Batch | Batches) -> Batches:
-    if isinstance(data, tuple) and len(data) == 2 and isinstance(data[0], Tensor):
-        return [data]
+    if isinstance(data, (tuple, list)) and len(data) == 2 and isinstance(data[0], Tensor):
+        return [(data[0], data[1])]
     return cast(Batches, data)
 
 

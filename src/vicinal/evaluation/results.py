@@ -119,11 +119,13 @@ class Results:
 
     def __str__(self) -> str:
         """Write a small table: attack, accuracy and error in per cent, images, passes per image."""
-        head = f"{'attack':<52} {'accuracy %':>10} {'error %':>8} {'n':>6} {'passes':>11}"
+        found = self.records
+        wide = max(len(record["attack"]) for record in found)
+        head = f"{'attack':<{wide}} {'accuracy %':>10} {'error %':>8} {'n':>6} {'passes':>11}"
         rows = [
-            f"{record['attack']:<52} {100 * record['accuracy']:>10.2f} "
+            f"{record['attack']:<{wide}} {100 * record['accuracy']:>10.2f} "
             f"{100 * record['error']:>8.2f} {record['n']:>6} {_passes(record):>11}"
-            for record in self.records
+            for record in found
         ]
         return "\n".join([head, *rows])
 

@@ -41,7 +41,7 @@ class FGSM:
         >>> FGSM(eps=0.25)(model, x, torch.tensor([0])).x.flatten()
         tensor([0.5000, 0.5000])
 
-    Cost: one forward and one backward pass; one forward more with a named target.
+    Cost: one forward and one backward pass; one forward more with a target.
     """
 
     eps: float | Tensor

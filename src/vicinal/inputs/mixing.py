@@ -28,7 +28,7 @@ class MixUp:
     Identity at alpha = 0.
 
     Args:
-        alpha: Shape of the Beta distribution, at least 0; 1 is uniform.
+        alpha: Shape of the Beta distribution, finite and at least 0; 1 is uniform.
         per_sample: A weight for each image, or one for the batch as in the authors' code.
 
     Example:
@@ -44,7 +44,7 @@ class MixUp:
     per_sample: bool = False
 
     def __post_init__(self) -> None:
-        number("alpha", self.alpha, low=0.0)
+        number("alpha", self.alpha, low=0.0, open_high=True)
 
     @property
     def passes(self) -> Passes:

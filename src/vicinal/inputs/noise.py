@@ -22,7 +22,7 @@ class GaussianNoise:
     Identity at sigma = 0.
 
     Args:
-        sigma: Standard deviation in pixel units, at least 0.
+        sigma: Standard deviation in pixel units, finite and at least 0.
         clip: Whether to bring the result back into [0, 1].
 
     Example:
@@ -39,7 +39,7 @@ class GaussianNoise:
     clip: bool = True
 
     def __post_init__(self) -> None:
-        number("sigma", self.sigma, low=0.0)
+        number("sigma", self.sigma, low=0.0, open_high=True)
 
     @property
     def passes(self) -> Passes:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vicinal._checks import InputError, budget, choice, count
+from vicinal._checks import InputError, budget, choice, count, labels
 from vicinal._typing import BatchNormMode, LossOfLogits, Model, Norm, Passes
 from vicinal.gradients import ascend, clean_logits, detached, differentiable, frozen
 from vicinal.inputs.targets import check_target, choose_target
@@ -27,21 +27,28 @@ from vicinal.maths.mixing import Neighbour
 __all__ = ["PGD", "climb", "pgd"]
 
 
-def climb(loss: str, y: Tensor, t: Tensor | None) -> LossOfLogits:
+def climb(loss: str, y: Tensor, t: Tensor | None, *, values: bool) -> LossOfLogits:
     """Say what an attack climbs: away from y, or, with a target, towards t.
 
     Args:
         loss: "ce" or "margin".
         y: Classes (N,) or distributions (N, K).
         t: Target classes (N,), or None.
+        values: Whether to check, at the first logits, that they have a column for every class of
+            y (an accelerator waits for that).
 
     Returns:
         Logits (N, K) to losses (N,) that rise as the attack succeeds.
     """
     name = LOSSES[choice("loss", loss, LOSSES)]
-    if t is None:
-        return lambda z: name(z, y)
-    return lambda z: -name(z, t)
+    aim, sign = (detached(y), 1) if t is None else (detached(t), -1)
+    first = iter((values,))
+
+    def height(z: Tensor) -> Tensor:
+        labels(y, n=z.shape[0], num_classes=z.shape[1], values=next(first, False))
+        return sign * name(z, aim)
+
+    return height
 
 
 def pgd(
@@ -79,15 +86,15 @@ def pgd(
     Cost: `steps` forward and `steps` backward passes.
     """
     center = detached(x)
-    stride = per_channel(step_size, center)
+    radius, stride = per_channel(eps, center), per_channel(step_size, center)
 
     def move(at: Tensor, gradient: Tensor) -> Tensor:
-        return project(at + stride * steepest(gradient, norm=norm), center, eps=eps, norm=norm)
+        return project(at + stride * steepest(gradient, norm=norm), center, eps=radius, norm=norm)
 
     with frozen(model, batchnorm=batchnorm), differentiable():
         start = center
         if random_start:
-            start = sample(center, eps=eps, norm=norm, rng=rng).clamp_(0.0, 1.0)
+            start = sample(center, eps=radius, norm=norm, rng=rng).clamp_(0.0, 1.0)
         return ascend(model, start, loss, steps=steps, move=move, visit=visit)
 
 
@@ -140,7 +147,7 @@ class PGD:
         >>> bool(((move(model, x, torch.zeros(5).long()).x - x).abs() <= 8 / 255 + 1e-6).all())
         True
 
-    Cost: `steps` forward and `steps` backward passes; one forward more with a named target.
+    Cost: `steps` forward and `steps` backward passes; one forward more with a target.
     """
 
     eps: float | Tensor
@@ -175,7 +182,7 @@ class PGD:
         adv = pgd(
             model,
             x,
-            climb(self.loss, y, t),
+            climb(self.loss, y, t, values=y.device.type == "cpu"),
             eps=self.eps,
             step_size=self.step_size,
             steps=self.steps,

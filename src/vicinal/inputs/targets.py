@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vicinal._checks import InputError, choice, labels
+from vicinal._checks import InputError, choice, labels, logits
 from vicinal.maths.randomness import integers
 from vicinal.maths.simplex import true_class
 
@@ -41,7 +41,8 @@ def choose_target(
         Classes, shape (N,), int64.
 
     Raises:
-        InputError: If a given target is not of shape (N,), out of range, or the true class.
+        InputError: If labels and logits do not fit together, or a given target is not of shape
+            (N,), out of range, or the true class.
 
     Example:
         >>> z = torch.tensor([[2.0, 1.0, 0.0]])
@@ -49,6 +50,8 @@ def choose_target(
         2
     """
     check_target(rule)
+    logits(z, n=y.shape[0], values=False)
+    labels(y, n=z.shape[0], num_classes=z.shape[1], values=y.device.type == "cpu")
     own = true_class(y)
     if isinstance(rule, Tensor):
         return _given(rule, z, own)

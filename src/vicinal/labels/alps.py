@@ -13,9 +13,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from vicinal._checks import InputError, number
+from vicinal._checks import InputError, distributions, number
 from vicinal.labels.move import At
-from vicinal.maths.losses import widen
+from vicinal.maths.losses import cross_entropy, widen
 from vicinal.maths.mixing import Mix
 from vicinal.maths.simplex import least_likely
 
@@ -42,7 +42,7 @@ def shift_to_least_likely(q: Tensor, z: Tensor, *, eps: float) -> Tensor:
         The adversarial labels, shape (N, K), same dtype and device as q; q is not modified.
 
     Raises:
-        InputError: If eps lies outside [0, 2] or the shapes differ.
+        InputError: If eps lies outside [0, 2], q is no (N, K) tensor, or the shapes differ.
 
     Example:
         >>> z = torch.tensor([[2.0, 0.0, -1.0]])
@@ -55,8 +55,11 @@ def shift_to_least_likely(q: Tensor, z: Tensor, *, eps: float) -> Tensor:
     labels and radii up to 2 are allowed. Cost: no forward, no backward pass.
     """
     number("eps", eps, low=0.0, high=2.0)
+    distributions(q)
     if q.shape != z.shape:
-        raise InputError(f"`q` and `z` must have one shape (N, K); got {q.shape} and {z.shape}.")
+        raise InputError(
+            f"`q` and `z` must have one shape (N, K); got {tuple(q.shape)} and {tuple(z.shape)}."
+        )
     order = z.detach().argsort(dim=1, descending=True, stable=True)
     worst = least_likely(z.detach()).unsqueeze(1)
     available = q.scatter(1, worst, 0.0).gather(1, order)
@@ -72,8 +75,10 @@ def adversarial_cross_entropy(z: Tensor, y: Tensor, *, eps: float) -> Tensor:
 
     .. math:: \ell_i = \mathrm{logsumexp}(z) - (1 - \tfrac\epsilon2)\, z_y
               - \tfrac\epsilon2 \min_k z_k
+              = \ell(f(x), e_y) + \tfrac\epsilon2 (z_y - \min_k z_k)
 
     Equal to cross-entropy against `shift_to_least_likely`, values and gradients, for eps <= 2.
+    Computed by the right-hand side, which keeps its digits where logsumexp and z_y nearly cancel.
 
     Args:
         z: Logits, shape (N, K).
@@ -83,15 +88,19 @@ def adversarial_cross_entropy(z: Tensor, y: Tensor, *, eps: float) -> Tensor:
     Returns:
         Losses, shape (N,), float32 or wider.
 
+    Raises:
+        InputError: If eps lies outside [0, 2].
+
     Example:
         >>> z = torch.tensor([[0.0, 0.0]])
         >>> adversarial_cross_entropy(z, torch.tensor([0]), eps=0.2)
         tensor([0.6931])
     """
+    number("eps", eps, low=0.0, high=2.0)
     z = widen(z)
     own = z.gather(1, y.long().unsqueeze(1)).squeeze(1)
     worst = z.min(dim=1).values
-    return z.logsumexp(dim=1) - (1 - eps / 2) * own - eps / 2 * worst
+    return cross_entropy(z, y) + eps / 2 * (own - worst)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from vicinal._checks import number
+from vicinal._checks import distributions, number
 from vicinal.labels.move import At
 from vicinal.maths.mixing import Mix
 
@@ -33,7 +33,7 @@ def smooth(q: Tensor, *, eps: float) -> Tensor:
         Smoothed distributions, shape (N, K), same dtype and device; q is not modified.
 
     Raises:
-        InputError: If eps lies outside [0, 1].
+        InputError: If eps lies outside [0, 1] or q is not of shape (N, K) with K >= 2.
 
     Example:
         >>> import torch
@@ -43,6 +43,7 @@ def smooth(q: Tensor, *, eps: float) -> Tensor:
     Differs from the paper: nothing. Cost: no forward, no backward pass.
     """
     number("eps", eps, low=0.0, high=1.0)
+    distributions(q)
     return (1 - eps) * q + eps * (1 - q) / (q.shape[1] - 1)
 
 
@@ -61,7 +62,7 @@ def smooth_uniform(q: Tensor, *, eps: float) -> Tensor:
         Smoothed distributions, shape (N, K), same dtype and device; q is not modified.
 
     Raises:
-        InputError: If eps lies outside [0, 1].
+        InputError: If eps lies outside [0, 1] or q is not of shape (N, K) with K >= 2.
 
     Example:
         >>> import torch
@@ -71,6 +72,7 @@ def smooth_uniform(q: Tensor, *, eps: float) -> Tensor:
     Cost: no forward, no backward pass.
     """
     number("eps", eps, low=0.0, high=1.0)
+    distributions(q)
     return (1 - eps) * q + eps / q.shape[1]
 
 

@@ -11,6 +11,7 @@ import math
 import torch
 from torch import Tensor
 
+from vicinal._checks import InputError
 from vicinal._typing import Norm
 from vicinal.maths.randomness import normal, uniform
 
@@ -26,10 +27,18 @@ def per_channel(value: float | Tensor, x: Tensor) -> float | Tensor:
 
     Returns:
         The number, or a tensor (C, 1, 1) of the dtype and on the device of x.
+
+    Raises:
+        InputError: If a tensor does not hold one number for each channel.
     """
-    if isinstance(value, Tensor):
-        return value.to(device=x.device, dtype=x.dtype).view(-1, 1, 1)
-    return value
+    if not isinstance(value, Tensor):
+        return value
+    if value.numel() != x.shape[1]:
+        raise InputError(
+            f"a budget or step per channel must hold one number for each of the {x.shape[1]} "
+            f"channels of the images; got {value.numel()}."
+        )
+    return value.detach().to(device=x.device, dtype=x.dtype).view(-1, 1, 1)
 
 
 def project(x: Tensor, center: Tensor, *, eps: float | Tensor, norm: Norm = "linf") -> Tensor:
@@ -113,13 +122,15 @@ def steepest(gradient: Tensor, *, norm: Norm = "linf") -> Tensor:
 
     Args:
         gradient: Input gradients, shape (N, C, H, W).
-        norm: "linf" (the sign) or "l2" (the gradient over its length; zero stays zero).
+        norm: "linf" (the sign) or "l2" (the gradient over its length). Zero stays zero, and a NaN
+            counts as zero, so that one bad pixel does not stop the others.
 
     Returns:
         Directions, shape (N, C, H, W).
     """
     if norm == "linf":
         return gradient.sign()
+    gradient = torch.nan_to_num(gradient)
     # Scaled by its largest entry first: the square of a tiny gradient would underflow to zero.
     largest = gradient.abs().flatten(1).amax(dim=1).view(-1, 1, 1, 1)
     scaled = gradient / torch.where(largest > 0, largest, torch.ones_like(largest))

@@ -83,6 +83,9 @@ def permutation(n: int, like: Tensor, rng: torch.Generator | None = None) -> Ten
 def beta(n: int, *, a: float, b: float, like: Tensor, rng: torch.Generator | None = None) -> Tensor:
     """Draw from Beta(a, b), in double precision where the device has it.
 
+    A ratio of two Gamma draws, each boosted from shape a + 1 to a and compared in logarithms: the
+    draws themselves underflow for small shapes, where a plain ratio would call 0/0 a half.
+
     Args:
         n: How many.
         a: First shape parameter, positive.
@@ -96,6 +99,8 @@ def beta(n: int, *, a: float, b: float, like: Tensor, rng: torch.Generator | Non
     device = _device(like, rng)
     dtype = torch.float32 if device.type == "mps" else torch.float64
     shape = torch.tensor([a, b], dtype=dtype).to(device, non_blocking=True).expand(n, 2)
-    # torch.distributions.Beta draws by this very function but takes no generator.
-    draw = torch._sample_dirichlet(shape, generator=rng)[:, 0]
-    return draw.clamp_(0.0, 1.0).to(like.device, non_blocking=True)
+    # torch.distributions.Gamma draws by this very function but takes no generator.
+    boosted = torch._standard_gamma(shape + 1, generator=rng).log()
+    boost = torch.rand(n, 2, generator=rng, device=device, dtype=dtype).log()
+    logs = boosted + boost / shape
+    return torch.sigmoid(logs[:, 0] - logs[:, 1]).to(like.device, non_blocking=True)

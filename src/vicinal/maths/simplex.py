@@ -29,8 +29,9 @@ def one_hot(y: Tensor, *, num_classes: int) -> Tensor:
         tensor([[0., 0., 1.],
                 [1., 0., 0.]])
     """
-    if y.ndim != 1:
-        raise InputError(f"`y` must be classes of shape (N,); got shape {tuple(y.shape)}.")
+    if not isinstance(y, Tensor) or y.ndim != 1:
+        got = tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__
+        raise InputError(f"`y` must be classes of shape (N,); got {got}.")
     labels(y, n=y.shape[0], num_classes=num_classes, values=y.device.type == "cpu")
     return functional.one_hot(y.long(), num_classes).to(torch.get_default_dtype())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from vicinal._checks import count
+from vicinal._checks import InputError, count
 
 __all__ = ["accuracy", "top_k_error"]
 
@@ -37,6 +37,9 @@ def top_k_error(z: Tensor, y: Tensor, *, k: int = 1) -> float:
     Returns:
         The share, in [0, 1].
 
+    Raises:
+        InputError: If k is not in 1..K.
+
     Example:
         >>> import torch
         >>> top_k_error(torch.tensor([[3.0, 2.0, 1.0]]), torch.tensor([1]), k=1)
@@ -44,6 +47,7 @@ def top_k_error(z: Tensor, y: Tensor, *, k: int = 1) -> float:
         >>> top_k_error(torch.tensor([[3.0, 2.0, 1.0]]), torch.tensor([1]), k=2)
         0.0
     """
-    count("k", k)
+    if count("k", k) > z.shape[1]:
+        raise InputError(f"`k` must be at most the number of classes, {z.shape[1]}; got {k}.")
     hit = (z.topk(k, dim=1).indices == y.unsqueeze(1)).any(dim=1)
     return 1.0 - accuracy(hit)

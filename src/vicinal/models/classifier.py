@@ -1,7 +1,8 @@
-r"""The form that every network of this room has: normalise, extract features, classify.
+r"""The form that the networks of this room have: normalise, extract features, classify.
 
 A network is told by its features alone; the parts around them are the same everywhere, and so are
-their names: `model.normalize`, `model.features` (a Sequential), `model.head`.
+their names: `model.normalize`, `model.features` (a Sequential), `model.head`. The exception is
+`ResNet`, whose parts are named as torchvision names them, behind the same `model.normalize`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from vicinal.models.head import Head
 from vicinal.models.normalize import Normalize
 
-__all__ = ["Classifier"]
+__all__ = ["Classifier", "initialize_convolutions"]
 
 
 class Classifier(nn.Module):
@@ -63,7 +64,7 @@ class Classifier(nn.Module):
         self.normalize = Normalize(mean, std, channels=in_channels)
         self.features = features
         self.head = Head(features=num_features, num_classes=num_classes, dropout=dropout)
-        _initialize_convolutions(self.features)
+        initialize_convolutions(self.features)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits (N, K) of pixels (N, C, H, W) in [0, 1]."""
@@ -71,7 +72,12 @@ class Classifier(nn.Module):
         return logits
 
 
-def _initialize_convolutions(net: nn.Module) -> None:
+def initialize_convolutions(net: nn.Module) -> None:
+    """Draw the weights of every convolution anew, by the rule that `Classifier` tells.
+
+    Args:
+        net: The network; it is changed in place.
+    """
     for layer in net.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vicinal._checks import InputError, labels, number, training_batch
+from vicinal._checks import InputError, labels, logits, number, training_batch
 from vicinal._typing import Model, Passes
 from vicinal.inputs import Interpolate
 from vicinal.labels import adversarial_cross_entropy, shift_to_least_likely
@@ -80,8 +80,8 @@ class ALPS:
             >>> ALPS.from_beta(a=10.0, b=2.0)
             ALPS(eps=0.2, mode=0.9, concentration=12.0)
         """
-        number("a", a, low=1.0)
-        number("b", b, low=1.0)
+        number("a", a, low=1.0, open_high=True)
+        number("b", b, low=1.0, open_high=True)
         if a + b <= 2:
             raise InputError(f"`a` and `b` must satisfy a + b > 2; got {a:g} and {b:g}.")
         return cls(eps=eps, mode=(a - 1) / (a + b - 2), concentration=a + b)
@@ -107,7 +107,7 @@ class ALPS:
         """
         training_batch(x, y)
         moved = Interpolate(mode=self.mode, concentration=self.concentration)(model, x, y, rng=rng)
-        z = widen(model(moved.x))  # eq. 12
+        z = widen(logits(model(moved.x), n=x.shape[0], values=False))  # eq. 12
         labels(y, n=x.shape[0], num_classes=z.shape[1], values=y.device.type == "cpu")
         if y.ndim == 1:
             return adversarial_cross_entropy(z, y, eps=self.eps).mean()  # eq. 15 and 18

@@ -26,7 +26,7 @@ class MixUp:
     """Cross-entropy at mixed images against equally mixed labels. ERM at alpha = 0.
 
     Args:
-        alpha: Shape of the symmetric Beta, at least 0. The papers: 1 (ALPS), 0.4 (M-TLAT).
+        alpha: Shape of the symmetric Beta, finite, at least 0. The papers: 1 (ALPS), 0.4 (M-TLAT).
         per_sample: A weight for each image; by default one for the batch, as the authors' code has.
 
     Example:
@@ -43,7 +43,7 @@ class MixUp:
     per_sample: bool = False
 
     def __post_init__(self) -> None:
-        number("alpha", self.alpha, low=0.0)
+        number("alpha", self.alpha, low=0.0, open_high=True)
 
     @property
     def passes(self) -> Passes:

@@ -23,7 +23,7 @@ class GaussianVicinity:
     """Cross-entropy at noisy images, labels kept. ERM at sigma = 0.
 
     Args:
-        sigma: Standard deviation in pixel units, at least 0.
+        sigma: Standard deviation in pixel units, finite and at least 0.
         clip: Whether noisy pixels are brought back into [0, 1].
 
     Example:
@@ -40,7 +40,7 @@ class GaussianVicinity:
     clip: bool = True
 
     def __post_init__(self) -> None:
-        number("sigma", self.sigma, low=0.0)
+        number("sigma", self.sigma, low=0.0, open_high=True)
 
     @property
     def passes(self) -> Passes:

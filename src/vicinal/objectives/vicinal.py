@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from vicinal._checks import InputError, labels, training_batch
+from vicinal._checks import InputError, labels, logits, training_batch
 from vicinal._typing import Model, Passes
 from vicinal.gradients import clean_logits
 from vicinal.inputs import InputMove
@@ -53,11 +53,11 @@ class Vicinal:
     labels: LabelMove = field(default_factory=KeepLabel)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.inputs, InputMove):
+        if not isinstance(self.inputs, InputMove) or isinstance(self.inputs, type):
             raise InputError(
                 f"`inputs` must be an input move, e.g. inputs.Keep(); got {self.inputs!r}."
             )
-        if not isinstance(self.labels, LabelMove):
+        if not isinstance(self.labels, LabelMove) or isinstance(self.labels, type):
             raise InputError(
                 f"`labels` must be a label move, e.g. labels.Keep(); got {self.labels!r}."
             )
@@ -85,7 +85,7 @@ class Vicinal:
         training_batch(x, y)
         clean = clean_logits(model, x) if self.labels.at == "clean" else None
         neighbour = self.inputs(model, x, y, rng=rng)
-        z = widen(model(neighbour.x))
+        z = widen(logits(model(neighbour.x), n=x.shape[0], values=False))
         labels(y, n=x.shape[0], num_classes=z.shape[1], values=y.device.type == "cpu")
         seen = z.detach() if clean is None else widen(clean)
         q = self.labels(as_distribution(y, like=z), seen, mix=neighbour.mix)

@@ -1,0 +1,33 @@
+"""Every test starts from the same seed, on one thread, and is named by what it is about."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: Any, argname: str) -> str | None:
+    """Name a parameter by its own name, its dataclass fields, or its dtype."""
+    del config, argname
+    if isinstance(val, torch.dtype):
+        return str(val).removeprefix("torch.")
+    name = getattr(val, "name", None) or getattr(val, "__name__", None)
+    if isinstance(name, str):
+        return name
+    if dataclasses.is_dataclass(val):
+        return repr(val).replace(" ", "")[:80]
+    return None

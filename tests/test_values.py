@@ -1,0 +1,145 @@
+"""Golden values to 4 decimals: not what is right, but what has not changed unnoticed.
+
+Weights and images are written in closed form, so that only the library and torch's generator on
+the CPU stand behind a number. A change here must be meant, and said in the changelog.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import nets
+import pytest
+import torch
+from torch import Tensor, nn
+
+from vicinal import attacks, inputs, labels, objectives
+from vicinal.maths.randomness import beta, permutation
+
+
+def waves(*shape: int) -> Tensor:
+    """Numbers between -1 and 1 that look random and are the same everywhere."""
+    n = math.prod(shape)
+    return (12.9898 * torch.arange(1, n + 1, dtype=torch.float64) ** 2).sin().view(shape)
+
+
+def net() -> nn.Module:
+    model = nets.smooth_net()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.copy_(0.7 * waves(*weight.shape))
+    return model
+
+
+X = (waves(6, nets.CHANNELS, nets.SIDE, nets.SIDE) + 1) / 2
+Y = torch.tensor([0, 3, 1, 4, 2, 0])
+Q = (2 * waves(6, nets.CLASSES)).softmax(dim=1)
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(2021)
+
+
+LOSSES: dict[str, tuple[Any, float, float]] = {
+    "ERM": (objectives.ERM(), 3.6638, 3.8911),
+    "label smoothing": (objectives.LabelSmoothing(eps=0.1), 3.6817, 3.8805),
+    "label smoothing, uniform": (
+        objectives.LabelSmoothing(eps=0.1, convention="uniform"),
+        3.6781,
+        3.8826,
+    ),
+    "Gaussian vicinity": (objectives.GaussianVicinity(sigma=0.1), 3.4757, 3.9058),
+    "MixUp": (objectives.MixUp(alpha=1.0), 3.3695, 3.941),
+    "MixUp per sample": (objectives.MixUp(alpha=0.4, per_sample=True), 4.5442, 4.1504),
+    "ALPS": (objectives.ALPS(eps=0.2, mode=0.9, concentration=12.0), 3.9522, 4.7424),
+    "ALPS, label only": (
+        objectives.Vicinal(labels=labels.LeastLikelyShift(eps=0.2)),
+        3.9159,
+        4.4663,
+    ),
+    "ALPS, image only": (objectives.ALPS(eps=0.0), 3.6915, 4.1597),
+    "PGD training": (
+        objectives.Vicinal(inputs=inputs.PGD(eps=8 / 255, step_size=2 / 255, steps=3)),
+        3.935,
+        4.1902,
+    ),
+}
+"""Name: the objective, its loss on classes, and on distributions."""
+
+MOVES: dict[str, tuple[Any, float]] = {
+    "GaussianNoise": (inputs.GaussianNoise(sigma=0.1), 7.8196),
+    "MixUp": (inputs.MixUp(alpha=1.0), 164.5168),
+    "Interpolate": (inputs.Interpolate(), 14.9739),
+    "FGSM": (inputs.FGSM(eps=8 / 255), 0.8979),
+    "PGD": (inputs.PGD(eps=8 / 255, step_size=2 / 255, steps=5), 0.701),
+    "PGD, l2": (inputs.PGD(eps=0.5, step_size=0.2, steps=3, norm="l2", loss="margin"), 4.9874),
+    "PGD, targeted": (
+        inputs.PGD(eps=0.1, step_size=0.05, steps=3, target="least_likely"),
+        6.842,
+    ),
+}
+"""Name: the input move, and the mean square of what it changed, times 1000."""
+
+ATTACKS: dict[str, tuple[Any, int, float]] = {
+    "FGSM": (attacks.FGSM(eps=0.1), 4, 4.7053),
+    "PGD": (attacks.PGD(eps=0.1, step_size=0.025, steps=10), 4, 4.8655),
+    "PGD, last iterate, margin": (
+        attacks.PGD(eps=0.05, step_size=0.02, steps=5, loss="margin", iterate="last"),
+        4,
+        4.3317,
+    ),
+    "PGD, l2, restarts": (
+        attacks.PGD(eps=0.5, step_size=0.2, steps=3, norm="l2", restarts=2),
+        4,
+        4.5773,
+    ),
+    "PGD, targeted": (
+        attacks.PGD(eps=0.1, step_size=0.05, steps=3, target="most_confusing"),
+        4,
+        4.4471,
+    ),
+}
+"""Name: the attack, how many of 6 images the model then gets wrong, and its loss on them all."""
+
+
+def rounded(values: Tensor) -> list[float]:
+    return [round(value, 4) for value in values.tolist()]
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses(name: str) -> None:
+    objective, hard, soft = LOSSES[name]
+    assert objective(net(), X, Y, rng=generator()).item() == pytest.approx(hard, abs=6e-5)
+    assert objective(net(), X, Q, rng=generator()).item() == pytest.approx(soft, abs=6e-5)
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_moves(name: str) -> None:
+    move, expected = MOVES[name]
+    moved = move(net(), X, Y, rng=generator()).x
+    assert 1000 * (moved - X).square().mean().item() == pytest.approx(expected, abs=6e-5)
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_attacks(name: str) -> None:
+    attack, turned, loss = ATTACKS[name]
+    result = attack(net(), X, Y, rng=generator())
+    assert int(result.success.sum()) == turned
+    found = objectives.ERM()(net(), result.adv, Y).item()
+    assert found == pytest.approx(loss, abs=6e-5)
+
+
+def test_labels() -> None:
+    q, z = Q[:1], 3 * waves(2, 5)[:1]
+    (smooth,), (uniform,) = labels.smooth(q, eps=0.1), labels.smooth_uniform(q, eps=0.1)
+    (shifted,) = labels.shift_to_least_likely(q, z, eps=0.3)
+    assert rounded(smooth) == [0.1833, 0.5315, 0.0451, 0.2039, 0.0361]
+    assert rounded(uniform) == [0.1828, 0.541, 0.0407, 0.204, 0.0314]
+    assert rounded(shifted) == [0.1809, 0.4289, 0.023, 0.2045, 0.1627]
+
+
+def test_draws() -> None:
+    like = torch.zeros(1)
+    assert rounded(beta(3, a=10.0, b=2.0, like=like, rng=generator())) == [0.8602, 0.7176, 0.7809]
+    assert permutation(6, like, generator()).tolist() == [2, 5, 3, 0, 1, 4]
