@@ -15,9 +15,12 @@ from torch import Tensor, nn
 from vicinal import models
 from vicinal._checks import InputError
 from vicinal.models.digits_net import digits_net
+from vicinal.models.wide_resnet import wide_resnet
 
 BUILDERS: dict[str, Callable[..., nn.Module]] = {
     **models.MODELS,
+    "wide_resnet": partial(wide_resnet, 10),
+    "wide_resnet-pad": partial(wide_resnet, 16, shortcut="pad"),
     "digits_net-group": partial(digits_net, norm_layer="group"),
 }
 MEAN = (0.49, 0.48, 0.45)
@@ -40,6 +43,11 @@ def test_the_table_holds_every_network_under_its_own_name() -> None:
     assert {name: builder.__name__ for name, builder in models.MODELS.items()} == {
         "preactresnet18": "preactresnet18",
         "vgg16": "vgg16",
+        "wide_resnet": "wide_resnet",
+        "resnet50": "resnet50",
+        "resnet101": "resnet101",
+        "resnet152": "resnet152",
+        "resnext50": "resnext50",
         "digits_net": "digits_net",
     }
     assert set(models.MODELS) < set(models.__all__)
@@ -49,7 +57,9 @@ def test_the_table_holds_every_network_under_its_own_name() -> None:
 @pytest.mark.parametrize("name", list(models.MODELS))
 def test_every_network_shares_its_arguments_all_keyword_only_with_defaults(name: str) -> None:
     parameters = inspect.signature(models.MODELS[name]).parameters
-    assert all(p.kind is p.KEYWORD_ONLY for p in parameters.values())
+    # The field writes WRN-28-10, so depth and width of this one may be positional.
+    named = {"depth", "width"} if name == "wide_resnet" else set()
+    assert all(p.kind is p.KEYWORD_ONLY or p.name in named for p in parameters.values())
     shared = {"num_classes", "in_channels", "width", "dropout", "mean", "std"}
     assert shared <= set(parameters)
     defaults = {key: parameters[key].default for key in ("num_classes", "dropout", "mean", "std")}
@@ -142,7 +152,7 @@ def test_dropout_acts_in_train_mode_only_and_only_before_the_last_layer(name: st
     dropping.train()
     seen: list[Tensor] = []
     for net in (plain, dropping):
-        pooled = net.get_submodule("head.flatten")
+        [pooled] = [part for part in net.modules() if isinstance(part, nn.Flatten)]
         pooled.register_forward_hook(lambda module, args, out: seen.append(out))
     assert not torch.equal(dropping(x), plain(x))
     assert torch.equal(seen[0], seen[1])
@@ -191,13 +201,14 @@ def test_channels_last_gives_the_same_logits(name: str) -> None:
 
 @every_net
 def test_bf16_autocast_with_channels_last_trains(name: str) -> None:
-    net = build(name).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = build(name).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     x = images(4).to(memory_format=torch.channels_last).requires_grad_()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        z = net(x)
-    assert z.dtype == torch.bfloat16
-    exact = build(name).train()(images(4))
-    assert (z.float() - exact).abs().max() < 0.1 * exact.abs().max().clamp(min=1.0)
+        near, z = net.eval()(x), net.train()(x)
+    assert near.dtype == z.dtype == torch.bfloat16
+    # In train mode a deep net's BatchNorm, over a pixel of four images, magnifies any rounding.
+    exact = build(name).eval()(images(4))
+    assert (near.float() - exact).abs().max() < 0.05 * exact.abs().max().clamp(min=1.0)
     z.float().square().sum().backward()
     assert all(weight.grad is not None for weight in net.parameters())
     assert x.grad is not None

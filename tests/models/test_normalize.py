@@ -110,6 +110,7 @@ def test_images_are_not_modified() -> None:
 
 def test_printed_model_shows_the_numbers() -> None:
     assert repr(Normalize((0.5,), (0.25,))) == "Normalize(mean=(0.5), std=(0.25))"
+    assert repr(Normalize((0.5,), (0.25,)).to("meta")) == "Normalize()"
 
 
 def test_normalized_is_the_net_of_the_normalised_images() -> None:

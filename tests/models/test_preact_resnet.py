@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from norms import as_norm, shake_norms
 from oracles import preact_resnet as oracle
 from torch import Tensor, nn
 
@@ -12,25 +13,6 @@ from vicinal.models.preact_resnet import PreActBlock, preactresnet18
 
 MEAN = (0.49, 0.48, 0.45)
 STD = (0.25, 0.24, 0.26)
-
-
-def shake_norms(net: nn.Module) -> None:
-    # Fresh BatchNorm in eval mode is nearly the identity and would hide a misplaced one.
-    with torch.no_grad():
-        for layer in net.modules():
-            if isinstance(layer, nn.BatchNorm2d):
-                layer.weight.uniform_(0.5, 1.5)
-                layer.bias.uniform_(-0.5, 0.5)
-                layer.get_buffer("running_mean").uniform_(-0.5, 0.5)
-                layer.get_buffer("running_var").uniform_(0.5, 2.0)
-
-
-def as_norm(state: dict[str, Tensor], name: str) -> oracle.BatchNorm:
-    scale, shift, mean, variance = (
-        state[f"{name}.{part}"].numpy()
-        for part in ("weight", "bias", "running_mean", "running_var")
-    )
-    return oracle.BatchNorm(scale=scale, shift=shift, mean=mean, variance=variance)
 
 
 def as_block(state: dict[str, Tensor], name: str, *, stride: int) -> oracle.Block:

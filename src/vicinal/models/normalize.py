@@ -76,7 +76,9 @@ class Normalize(nn.Module):
         return (x - self.mean.to(x.dtype)) / self.std.to(x.dtype)
 
     def extra_repr(self) -> str:
-        """Return the numbers for the printed model."""
+        """Return the numbers for the printed model; on the meta device there are none."""
+        if self.mean.is_meta:
+            return ""
         mean, std = (
             ", ".join(f"{v:.4g}" for v in b.flatten().tolist()) for b in (self.mean, self.std)
         )
