@@ -1,0 +1,253 @@
+"""Evaluation: image by image, batch by batch, whatever form the data comes in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from counting import Counted
+from torch import Tensor, nn
+
+from vicinal import attacks
+from vicinal._checks import InputError
+from vicinal._typing import Attack, Model, Passes
+from vicinal.attacks.result import Result
+from vicinal.evaluation import evaluate
+from vicinal.gradients import clean_logits
+
+
+def _model() -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return nn.Sequential(
+            nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Tanh(), nn.Flatten(), nn.Linear(144, 3)
+        )
+
+
+def _data(n: int = 60) -> tuple[Tensor, Tensor]:
+    """Images with the model's own classes, but for a sixth of them."""
+    x = torch.rand(n, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    y = clean_logits(_model(), x).argmax(dim=1)
+    y[::6] = (y[::6] + 1) % 3
+    return x, y
+
+
+FIXED: dict[str, Attack] = {
+    "fgsm": attacks.FGSM(eps=0.01),
+    "pgd": attacks.PGD(eps=0.01, step_size=0.004, steps=4, random_start=False, loss="margin"),
+    "least": attacks.PGD(
+        eps=0.02, step_size=0.01, steps=3, random_start=False, target="least_likely"
+    ),
+    "l2": attacks.PGD(eps=0.05, step_size=0.02, steps=4, norm="l2", random_start=False),
+}
+
+
+class Breaking:
+    """An attack that breaks the images whose rows it is given, and touches none."""
+
+    def __init__(self, *rows: int) -> None:
+        self.rows = rows
+
+    def __call__(
+        self, model: Model, x: Tensor, y: Tensor, *, rng: torch.Generator | None = None
+    ) -> Result:
+        del model, y, rng
+        success = torch.zeros(len(x), dtype=torch.bool)
+        success[list(self.rows)] = True
+        norms = torch.arange(len(x)) / 10
+        return Result(adv=x, success=success, norms=norms, passes=Passes(3, 2), seconds=0.25)
+
+
+def test_accuracies_are_those_of_the_attacks_run_by_hand() -> None:
+    model, (x, y) = _model(), _data()
+    results = evaluate(model, (x, y), attacks=FIXED)
+    assert list(results) == ["clean", *FIXED]
+    right = clean_logits(model, x).argmax(dim=1) == y
+    assert results["clean"] == pytest.approx(50 / 60)
+    assert torch.equal(results.verdicts["clean"].correct, right)
+    for name, attack in FIXED.items():
+        alone = attack(model, x, y)
+        assert torch.equal(results.verdicts[name].correct, ~alone.success)
+        assert torch.equal(results.verdicts[name].norms, alone.norms)
+        assert results[name] == pytest.approx(1 - float(alone.success.double().mean()))
+        assert 0 < results[name] < results["clean"]
+
+
+def test_the_worst_case_is_the_minimum_image_by_image_not_of_means() -> None:
+    model, (x, y) = _model(), _data(12)
+    right = clean_logits(model, x).argmax(dim=1) == y  # all but rows 0 and 6
+    first, second = Breaking(0, 1, 2, 3, 6), Breaking(0, 6, 3, 4, 5, 7)
+    results = evaluate(model, (x, y), attacks={"first": first, "second": second})
+    assert results["first"] == pytest.approx(7 / 12)
+    assert results["second"] == pytest.approx(6 / 12)
+    assert results["worst case"] == pytest.approx(4 / 12)
+    by_loop = [
+        bool(right[i]) and all(i not in attack.rows for attack in (first, second))
+        for i in range(12)
+    ]
+    assert results.worst_case().tolist() == by_loop
+
+
+def test_an_image_that_is_wrong_when_clean_is_wrong_in_the_worst_case() -> None:
+    model, (x, y) = _model(), _data(12)
+    results = evaluate(model, (x, y), attacks={"idle": Breaking(), "other": Breaking()})
+    assert results["idle"] == 1.0
+    assert results["worst case"] == results["clean"] == pytest.approx(10 / 12)
+
+
+@pytest.mark.parametrize("size", [1, 7, 60, 100])
+def test_deterministic_attacks_do_not_depend_on_the_batch_size(size: int) -> None:
+    model, (x, y) = _model(), _data()
+    whole = evaluate(model, (x, y), attacks=FIXED)
+    parts = evaluate(model, list(zip(x.split(size), y.split(size), strict=True)), attacks=FIXED)  # type: ignore[no-untyped-call]
+    assert list(parts) == list(whole)
+    for name in whole:
+        assert torch.equal(parts.verdicts[name].correct, whole.verdicts[name].correct)
+        assert torch.allclose(parts.verdicts[name].norms, whole.verdicts[name].norms, atol=1e-6)
+        assert parts.verdicts[name].forward == whole.verdicts[name].forward
+        assert parts.verdicts[name].backward == whole.verdicts[name].backward
+
+
+def test_data_may_be_a_pair_a_list_a_tuple_a_generator_or_a_loader() -> None:
+    model, (x, y) = _model(), _data(12)
+    halves = [(x[:6], y[:6]), (x[6:], y[6:])]
+
+    def generate() -> Iterator[tuple[Tensor, Tensor]]:
+        yield from halves
+
+    loader: Any = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), batch_size=5)
+    exact = evaluate(model, (x, y), attacks=FIXED)
+    listed: Any = [x, y]
+    for data in (listed, halves, tuple(halves), generate(), loader, [(x, y)]):
+        found = evaluate(model, data, attacks=FIXED)
+        for name in exact:
+            assert torch.equal(found.verdicts[name].correct, exact.verdicts[name].correct)
+
+
+def test_distributions_are_judged_by_their_class() -> None:
+    model, (x, y) = _model(), _data(12)
+    q = 0.8 * nn.functional.one_hot(y, 3).float() + 0.2 / 3
+    attack = {"pgd": FIXED["pgd"]}
+    hard, soft = evaluate(model, (x, y), attacks=attack), evaluate(model, (x, q), attacks=attack)
+    for name in hard:
+        assert torch.equal(hard.verdicts[name].correct, soft.verdicts[name].correct)
+
+
+def test_passes_are_those_that_hooks_count() -> None:
+    model, (x, y) = Counted(_model()), _data(13)
+    batches = [(x[:8], y[:8]), (x[8:], y[8:])]
+    costly: dict[str, Attack] = {
+        "fgsm": attacks.FGSM(eps=0.1),
+        "pgd": attacks.PGD(eps=0.1, step_size=0.1, steps=3, restarts=2, target="random"),
+    }
+    for name, attack in costly.items():
+        model.forward_images = model.backward_images = 0
+        results = evaluate(model, batches, attacks={name: attack})
+        found = [results.verdicts[key] for key in ("clean", name)]
+        assert sum(verdict.forward for verdict in found) == model.forward_images
+        assert sum(verdict.backward for verdict in found) == model.backward_images
+
+
+def test_a_generator_makes_it_repeatable_and_leaves_the_global_one_alone() -> None:
+    model, (x, y) = _model(), _data()
+    chance = [attacks.PGD(eps=0.01, step_size=0.001, steps=1)]
+    state = torch.get_rng_state()
+    seeds = (0, 0, 1)
+    found = [
+        evaluate(model, (x, y), attacks=chance, rng=torch.Generator().manual_seed(seed))
+        for seed in seeds
+    ]
+    norms = [results.verdicts[repr(chance[0])].norms for results in found]
+    assert torch.equal(norms[0], norms[1])
+    assert not torch.equal(norms[0], norms[2])
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_sequence_is_named_by_what_the_attacks_are() -> None:
+    results = evaluate(_model(), _data(6), attacks=(attacks.FGSM(eps=0.1), attacks.FGSM(eps=0.2)))
+    assert list(results) == [
+        "clean",
+        "FGSM(eps=0.1, loss='ce', target=None)",
+        "FGSM(eps=0.2, loss='ce', target=None)",
+    ]
+
+
+def test_progress_is_reported_for_every_attacked_batch() -> None:
+    x, y = _data(12)
+    told: list[tuple[str, int]] = []
+    evaluate(
+        _model(),
+        [(x[:8], y[:8]), (x[8:], y[8:])],
+        attacks={"a": Breaking(), "b": Breaking()},
+        report=lambda name, n: told.append((name, n)),
+    )
+    assert told == [("a", 8), ("b", 8), ("a", 4), ("b", 4)]
+
+
+def test_without_attacks_there_is_the_clean_accuracy() -> None:
+    results = evaluate(_model(), _data(12))
+    assert list(results) == ["clean"]
+    assert results["worst case"] == results["clean"]
+
+
+@pytest.mark.parametrize(
+    ("named", "sentence"),
+    [
+        ({"clean": Breaking()}, "`attacks` must not be named 'clean'"),
+        ({"worst case": Breaking()}, "`attacks` must not be named 'worst case'"),
+        ([attacks.FGSM(eps=0.1), attacks.FGSM(eps=0.1)], "must have different names; got two of"),
+        (attacks.FGSM(eps=0.1), r"attacks by name, or a list .*attacks=\[\.\.\.\]"),
+        ("all", "`attacks` must hold attacks"),
+        ({"fgsm": 0.1}, "`attacks` must hold attacks"),
+    ],
+)
+def test_attacks_that_cannot_be_told_apart_or_run_are_refused(named: Any, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        evaluate(_model(), _data(6), attacks=named)
+
+
+def test_two_transfers_are_told_apart_by_the_callers_names() -> None:
+    transfers = [attacks.Transfer(source=_model(), attack=attacks.FGSM(eps=0.1)) for _ in range(2)]
+    with pytest.raises(InputError, match="a dict of names and attacks"):
+        evaluate(_model(), _data(6), attacks=transfers)
+    results = evaluate(_model(), _data(6), attacks=dict(zip("ab", transfers, strict=True)))
+    assert list(results) == ["clean", "a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda x, y: [], "`data` must hold at least one batch"),
+        (lambda x, y: (x[:0], y[:0]), "at least one image"),
+        (lambda x, y: (255 * x, y), "x / 255"),
+        (lambda x, y: (x * torch.nan, y), "NaN"),
+        (lambda x, y: (x, y + 1), r"classes in 0\.\.2"),
+        (lambda x, y: (x, y[1:]), "`y`"),
+    ],
+)
+def test_bad_data_is_refused_in_a_sentence(change: Any, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        evaluate(_model(), change(*_data(30)), attacks=FIXED)
+
+
+class _Broken(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1)[:, :3] * torch.nan
+
+
+def test_a_model_that_diverged_is_told_in_a_sentence() -> None:
+    with pytest.raises(InputError, match="finite logits; got NaN or infinity for 12 of 12"):
+        evaluate(_Broken(), _data(12))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an accelerator")
+def test_batches_are_moved_to_the_models_device() -> None:
+    data = _data()
+    exact = evaluate(_model(), data, attacks=FIXED)
+    found = evaluate(_model().cuda(), data, attacks=FIXED)
+    for name in exact:
+        assert found.verdicts[name].correct.device.type == "cpu"
+        assert abs(found[name] - exact[name]) <= 1 / 60
