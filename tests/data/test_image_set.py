@@ -44,6 +44,22 @@ def test_a_split_has_a_length_and_a_short_repr() -> None:
     assert repr(split(0, 1)) == "Split(2 images of 3x8x8 on cpu)"
 
 
+def test_a_part_of_a_split_keeps_images_and_classes_together() -> None:
+    whole = split(3, 1, 2, 0)
+    some, picked = whole[1:3], whole[torch.tensor([3, 0])]
+    assert torch.equal(some.x, whole.x[1:3])
+    assert some.x.data_ptr() == whole.x[1:].data_ptr()
+    assert some.y.tolist() == [1, 2]
+    assert torch.equal(picked.x, torch.stack([whole.x[3], whole.x[0]]))
+    assert picked.y.tolist() == [0, 3]
+
+
+def test_a_set_tells_the_shape_and_the_statistics_of_its_training_images() -> None:
+    whole = ImageSet(name="toy", train=split(0, 1), test=split(1, 0, 0), num_classes=2)
+    assert whole.shape == (3, 8, 8)
+    assert whole.statistics() == channel_statistics(whole.train.x)
+
+
 def test_moving_a_split_to_where_it_lies_copies_nothing() -> None:
     here = split(0, 1)
     assert here.to(torch.device("cpu")).x.data_ptr() == here.x.data_ptr()

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
 
 from vicinal._checks import InputError
+from vicinal.data.folder_set import FileSplit
 from vicinal.data.image_set import Split
 from vicinal.data.subsets import balanced_subset, first
 
@@ -88,6 +90,15 @@ def test_classes_that_do_not_occur_have_no_share() -> None:
 def test_the_first_n_are_the_first_n() -> None:
     assert places(first(EVEN, 5)) == [0, 1, 2, 3, 4]
     assert torch.equal(first(EVEN, 5).y, EVEN.y[:5])
+
+
+def test_a_subset_of_files_has_the_same_members_as_one_in_memory() -> None:
+    names = tuple(f"{k}.png" for k in range(len(EVEN)))
+    files = FileSplit(folder=Path("here"), names=names, y=EVEN.y, size=8, view="resized")
+    some = balanced_subset(files, 50, seed=2)
+    assert some.names == tuple(f"{k}.png" for k in places(balanced_subset(EVEN, 50, seed=2)))
+    assert torch.equal(some.y, balanced_subset(EVEN, 50, seed=2).y)
+    assert first(files, 3).names == ("0.png", "1.png", "2.png")
 
 
 @pytest.mark.parametrize("take", [first, balanced_subset])

@@ -27,6 +27,10 @@ Smaller sets and the numbers that a model normalises with:
 [100, 100, 100, 100, 100, 100, 100, 100, 100, 100]
 >>> mean, std = data.channel_statistics(small.x)
 
+What is too large for memory stays in its files: `load_folder` reads a `FolderSet`, which stands
+where an `ImageSet` stands, and a `FileLoader` streams it through worker processes in the manner of
+`Loader`.
+
 A set that is not at hand raises `MissingData`, one that is damaged a plain `InputError`; neither
 runs code that a file carries. Every other public name is in the file of its concept.
 """
@@ -36,19 +40,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from vicinal._checks import choice
+from vicinal._checks import InputError, choice
 from vicinal.data.augment import Crops, apply_crops, draw_crops, random_crop_flip
 from vicinal.data.cifar import find_layout, read_cifar10, read_cifar100
 from vicinal.data.digits import read_digits
+from vicinal.data.download import download
+from vicinal.data.file_loader import FileLoader
+from vicinal.data.folder_set import FileSplit, FolderSet
+from vicinal.data.idx import read_fashion_mnist, read_mnist
+from vicinal.data.image_folder import read_image_folder
 from vicinal.data.image_set import ImageSet, Split, channel_statistics
+from vicinal.data.imagenet import read_imagenet, read_imagenet_100
 from vicinal.data.loader import Loader
 from vicinal.data.missing import MissingData
 from vicinal.data.npz import read_npz
 from vicinal.data.subsets import balanced_subset, first
+from vicinal.data.svhn import read_svhn
+from vicinal.data.tiny_imagenet import read_tiny_imagenet, read_tiny_imagenet_30
 
 __all__ = [
     "DATASETS",
+    "FOLDERS",
     "Crops",
+    "FileLoader",
+    "FileSplit",
+    "FolderSet",
     "ImageSet",
     "Loader",
     "MissingData",
@@ -56,24 +72,46 @@ __all__ = [
     "apply_crops",
     "balanced_subset",
     "channel_statistics",
+    "download",
     "draw_crops",
     "find_layout",
     "first",
     "load",
+    "load_folder",
     "random_crop_flip",
     "read_cifar10",
     "read_cifar100",
     "read_digits",
+    "read_fashion_mnist",
+    "read_image_folder",
+    "read_imagenet",
+    "read_imagenet_100",
+    "read_mnist",
     "read_npz",
+    "read_svhn",
+    "read_tiny_imagenet",
+    "read_tiny_imagenet_30",
 ]
 
 DATASETS: dict[str, Callable[[Path | None], ImageSet]] = {
     "digits": read_digits,
     "cifar10": read_cifar10,
     "cifar100": read_cifar100,
+    "svhn": read_svhn,
+    "mnist": read_mnist,
+    "fashion-mnist": read_fashion_mnist,
+    "tiny-imagenet": read_tiny_imagenet,
+    "tiny-imagenet-30": read_tiny_imagenet_30,
     "npz": read_npz,
 }
-"""Every data set that a recipe or a command line may name."""
+"""Every data set that a recipe or a command line may name; each fits in memory."""
+
+FOLDERS: dict[str, Callable[[Path | None], FolderSet]] = {
+    "image-folder": read_image_folder,
+    "imagenet": read_imagenet,
+    "imagenet-100": read_imagenet_100,
+}
+"""Every data set that is streamed from its files."""
 
 
 def load(name: str, data_dir: Path | None = None) -> ImageSet:
@@ -86,10 +124,37 @@ def load(name: str, data_dir: Path | None = None) -> ImageSet:
     Returns:
         The set, on the CPU.
 
+    Raises:
+        InputError: If there is no such set in memory.
+
     Example:
         >>> load("cifar1O")
         Traceback (most recent call last):
-        vicinal._errors.InputError: `dataset` must be digits | cifar10 | cifar100 | npz; got
-        'cifar1O'. Did you mean cifar10?
+        vicinal._errors.InputError: `dataset` must be one of 9 known names; got 'cifar1O'. Did you
+        mean cifar10?
     """
+    if name in FOLDERS:
+        raise InputError(
+            f"`dataset` must be a set that fits in memory here; {name} is streamed from its files. "
+            f"Did you mean load_folder({name!r}, data_dir)?"
+        )
     return DATASETS[choice("dataset", name, DATASETS)](data_dir)
+
+
+def load_folder(name: str, data_dir: Path | None = None) -> FolderSet:
+    """List a data set that is too large for memory, by its name; nothing is decoded.
+
+    Args:
+        name: A key of `FOLDERS`.
+        data_dir: The folder that holds it.
+
+    Returns:
+        The set, its images in their files.
+
+    Example:
+        >>> load_folder("imagenet-1000")
+        Traceback (most recent call last):
+        vicinal._errors.InputError: `dataset` must be image-folder | imagenet | imagenet-100; got
+        'imagenet-1000'. Did you mean imagenet-100?
+    """
+    return FOLDERS[choice("dataset", name, FOLDERS)](data_dir)

@@ -22,6 +22,7 @@ from vicinal.data.cifar_pickle import read_pickle, uint8_array
 from vicinal.data.image_set import ImageSet, Split
 from vicinal.data.missing import MissingData, existing_folder
 from vicinal.data.npz import read_archive
+from vicinal.data.published import check_shape, warn_of_size
 
 __all__ = ["Layout", "find_layout", "read_cifar10", "read_cifar100"]
 
@@ -162,24 +163,10 @@ def _read(name: str, data_dir: Path | None) -> ImageSet:
             num_classes=published.num_classes,
             class_names=_class_names(published, layout),
         )
-    _published_shape(found, layout)
+    check_shape(found, layout.path, shape=(3, 32, 32))
+    sizes = (len(found.train), len(found.test))
+    warn_of_size(layout.path, found=sizes, published=(50_000, 10_000))
     return found
-
-
-def _published_shape(found: ImageSet, layout: Layout) -> None:
-    shape = tuple(found.train.x.shape[1:])
-    if shape != (3, 32, 32):
-        raise InputError(
-            f"{layout.path} must hold images of 3 channels and 32x32 pixels to be {found.name}; "
-            f"got (C, H, W) = {shape}."
-        )
-    if (len(found.train), len(found.test)) != (50_000, 10_000):
-        _log.warning(
-            "%s has %d training and %d test images; the published set has 50000 and 10000",
-            layout.path,
-            len(found.train),
-            len(found.test),
-        )
 
 
 def _splits(published: _Published, layout: Layout, files: tuple[str, ...]) -> Split:

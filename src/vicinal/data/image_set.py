@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from vicinal._checks import InputError, count
 
-__all__ = ["ImageSet", "Split", "channel_statistics"]
+__all__ = ["ImageSet", "Split", "Statistics", "channel_statistics"]
+
+Statistics: TypeAlias = tuple[tuple[float, ...], tuple[float, ...]]
+"""Mean and standard deviation of every channel, in units of [0, 1]."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -61,6 +65,10 @@ class Split:
     def __len__(self) -> int:
         """Return the number of images."""
         return self.x.shape[0]
+
+    def __getitem__(self, rows: slice | Tensor) -> Split:
+        """Return some of the images: a slice, which shares memory, or indices (M,) int64."""
+        return Split(x=self.x[rows], y=self.y[rows])
 
     def __repr__(self) -> str:
         shape = "x".join(str(size) for size in self.x.shape[1:])
@@ -125,8 +133,22 @@ class ImageSet:
                 f"got {len(self.class_names)}."
             )
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape of an image: (C, H, W)."""
+        channels, height, width = self.train.x.shape[1:]
+        return channels, height, width
 
-def channel_statistics(x: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    def statistics(self) -> Statistics:
+        """Return mean and standard deviation of every channel of the training images.
+
+        Returns:
+            What `channel_statistics` says of them.
+        """
+        return channel_statistics(self.train.x)
+
+
+def channel_statistics(x: Tensor) -> Statistics:
     """Return mean and population standard deviation of every channel, in units of [0, 1].
 
     Pixels are counted per grey level, so the sums are exact integers however large the set is, and

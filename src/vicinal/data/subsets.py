@@ -6,16 +6,22 @@ cells of a table that name the same subset have seen the same images.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 from torch import Tensor
 
 from vicinal._checks import InputError, count
+from vicinal.data.folder_set import FileSplit
 from vicinal.data.image_set import Split
 
 __all__ = ["balanced_subset", "first"]
 
+_Part = TypeVar("_Part", Split, FileSplit)
+"""A split, in memory or in files: a subset of it is of the same kind."""
 
-def first(split: Split, n: int) -> Split:
+
+def first(split: _Part, n: int) -> _Part:
     """Return the first n images of a split.
 
     Args:
@@ -34,10 +40,10 @@ def first(split: Split, n: int) -> Split:
         tensor([0, 1, 2])
     """
     _at_most(split, n)
-    return Split(x=split.x[:n], y=split.y[:n])
+    return split[:n]
 
 
-def balanced_subset(split: Split, n: int, *, seed: int = 0) -> Split:
+def balanced_subset(split: _Part, n: int, *, seed: int = 0) -> _Part:
     """Return a fixed random subset with as many images of one class as of another.
 
     Every class that occurs gets n // K images; the n % K left over go one each to classes drawn
@@ -69,15 +75,14 @@ def balanced_subset(split: Split, n: int, *, seed: int = 0) -> Split:
     order = torch.randperm(len(classes), generator=rng).tolist()
     lucky = [k for k in order if len(shuffled[k]) > share][:left_over]
     kept = [rows[: share + (k in lucky)] for k, rows in enumerate(shuffled)]
-    index = torch.cat(kept).sort().values.to(split.x.device)
-    return Split(x=split.x[index], y=split.y[index])
+    return split[torch.cat(kept).sort().values.to(split.y.device)]
 
 
 def _shuffled(rows: Tensor, rng: torch.Generator) -> Tensor:
     return rows[torch.randperm(len(rows), generator=rng)]
 
 
-def _at_most(split: Split, n: int) -> None:
+def _at_most(split: Split | FileSplit, n: int) -> None:
     if count("n", n) > len(split):
         raise InputError(f"`n` must be at most the split's {len(split)} images; got {n}.")
 
