@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from oracles.preact_resnet import BatchNorm
 from torch import Tensor, nn
+
+from oracles.preact_resnet import BatchNorm
 
 
 def shake_norms(net: nn.Module) -> None:

@@ -7,14 +7,14 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import catalog
-import laws
-import nets
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+import catalog
+import laws
+import nets
 from vicinal import _checks, attacks, inputs, labels, objectives
 from vicinal._checks import InputError
 

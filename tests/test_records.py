@@ -13,10 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import laws
 import numpy as np
 import pytest
 
+import laws
 from vicinal import records
 from vicinal._checks import InputError
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import nets
 import pytest
 import torch
 from torch import Tensor, nn
 
+import nets
 from vicinal import attacks, inputs, labels, objectives
 from vicinal.maths.randomness import beta, permutation
 

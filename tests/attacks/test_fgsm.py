@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-from counting import Counted
 from torch import Tensor, nn
 
+from counting import Counted
 from vicinal import inputs
 from vicinal._checks import InputError
 from vicinal.attacks import FGSM

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
+
 from counting import Counted, Operations
 from linear_models import PIXELS, batch_of, flat, linear_model, margins_of
 from oracles.madry_pgd import Net, cross_entropy, iterates
-from torch import Tensor, nn
-
 from vicinal._checks import InputError
 from vicinal._typing import Norm
 from vicinal.attacks import FGSM, PGD

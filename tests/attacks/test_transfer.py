@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from counting import Counted
 from torch import Tensor, nn
 
+from counting import Counted
 from vicinal._checks import InputError
 from vicinal._typing import Attack
 from vicinal.attacks import FGSM, PGD, Transfer

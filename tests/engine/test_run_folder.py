@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+
+import vicinal
 from engine.tiny_run import (
     EPOCHS,
     STEPS,
@@ -23,9 +26,6 @@ from engine.tiny_run import (
     tiny_run,
     weights_of,
 )
-from torch import Tensor
-
-import vicinal
 from vicinal import records
 from vicinal._checks import InputError
 from vicinal._typing import Model

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
 from engine.tiny_run import (
     BATCH,
     EPOCHS,
@@ -22,9 +25,6 @@ from engine.tiny_run import (
     tiny_run,
     weights_of,
 )
-from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-
 from vicinal._checks import InputError
 from vicinal._typing import Model
 from vicinal.engine import SGD, Constant, Cyclic, Step, train

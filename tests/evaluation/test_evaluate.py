@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from counting import Counted
 from torch import Tensor, nn
 
+from counting import Counted
 from vicinal import attacks
 from vicinal._checks import InputError
 from vicinal._typing import Attack, Model, Passes

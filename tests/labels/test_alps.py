@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from itertools import pairwise, starmap
 
-import laws
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from oracles.alps_label import Case, worst_value, worst_values
-from oracles.losses import cross_entropy as loop_cross_entropy
 from torch import Tensor
 
+import laws
+from oracles.alps_label import Case, worst_value, worst_values
+from oracles.losses import cross_entropy as loop_cross_entropy
 from vicinal._checks import InputError
 from vicinal.labels import LeastLikelyShift, adversarial_cross_entropy, shift_to_least_likely
 from vicinal.maths.losses import cross_entropy

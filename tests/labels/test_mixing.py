@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import laws
 import numpy as np
 import pytest
 import torch
-from oracles import mixing as oracle
 
+import laws
+from oracles import mixing as oracle
 from vicinal._checks import InputError
 from vicinal.labels import Mixing
 from vicinal.maths.mixing import Mix

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import laws
 import torch
 
+import laws
 from vicinal.inputs import PGD
 from vicinal.labels import Keep, LabelMove, one_hot
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import laws
 import numpy as np
 import pytest
 import torch
-from oracles import smoothing as oracle
 from torch.nn import functional
 
+import laws
+from oracles import smoothing as oracle
 from vicinal._checks import InputError
 from vicinal.labels import Smooth, SmoothUniform, one_hot, smooth, smooth_uniform
 from vicinal.maths.losses import cross_entropy

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-import laws
 import numpy as np
 import pytest
 import torch
-from oracles import nearest_point as oracle
 from scipy import stats
 from torch import Tensor
 
+import laws
+from oracles import nearest_point as oracle
 from vicinal._checks import InputError
 from vicinal.maths.balls import distance, per_channel, project, sample, steepest
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from oracles import losses as oracle
 from torch.nn import functional
 
+from oracles import losses as oracle
 from vicinal.maths.losses import LOSSES, cross_entropy, kl_divergence, margin, widen
 
 RNG = np.random.default_rng(0)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
-import laws
 import numpy as np
 import pytest
 import torch
-from oracles import mixing as oracle
 from torch import Tensor
 
+import laws
+from oracles import mixing as oracle
 from vicinal.maths.mixing import Mix, draw_mix, fixed_mix, mode_to_beta
 
 

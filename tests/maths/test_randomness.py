@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import laws
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 from torch import Tensor
 
+import laws
 from vicinal.maths.randomness import beta, integers, normal, permutation, uniform
 
 LEVEL = 1e-6

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import laws
 import pytest
 import torch
 
+import laws
 from vicinal._checks import InputError
 from vicinal.maths.simplex import (
     as_distribution,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from norms import as_norm, shake_norms
-from oracles import preact_resnet as oracle
 from torch import Tensor, nn
 
+from norms import as_norm, shake_norms
+from oracles import preact_resnet as oracle
 from vicinal.models.preact_resnet import PreActBlock, preactresnet18
 
 MEAN = (0.49, 0.48, 0.45)

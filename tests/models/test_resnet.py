@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
+
 from norms import shake_norms
 from oracles import resnet as oracle
 from oracles import torchvision_nets
-from torch import Tensor, nn
-
 from vicinal._checks import InputError
 from vicinal.models.digits_net import digits_net
 from vicinal.models.normalize import normalized

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import nn
+
 from norms import shake_norms
 from oracles import resnet as oracle
 from oracles import torchvision_nets
-from torch import nn
-
 from vicinal.models.resnet import load_torchvision
 from vicinal.models.resnext import resnext50
 

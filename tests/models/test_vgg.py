@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import pytest
 import torch
-from norms import shake_norms
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from norms import shake_norms
 from vicinal.models.vgg import vgg16
 
 # Simonyan and Zisserman 2015, table 1, column D: multiples of the width, "M" is a max pool.

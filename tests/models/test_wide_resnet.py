@@ -7,10 +7,10 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
-from norms import as_norm, shake_norms
-from oracles import padded_resnet, preact_resnet
 from torch import Tensor, nn
 
+from norms import as_norm, shake_norms
+from oracles import padded_resnet, preact_resnet
 from vicinal._checks import InputError
 from vicinal.models.wide_resnet import PaddedBlock, wide_resnet
 

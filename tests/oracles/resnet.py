@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
+
 from oracles.preact_resnet import Array, BatchNorm, convolve, normalize
 
 State: TypeAlias = Mapping[str, Array]

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
+
 from oracles.losses import cross_entropy
 
 Array = NDArray[np.float64]

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+
 from linear_models import PIXELS, batch_of, flat, linear_model, margins_of
 from oracles.linear_attack import (
     highest_margin_l2,
@@ -14,7 +15,6 @@ from oracles.linear_attack import (
     targeted_loss_linf,
     worst_corner,
 )
-
 from vicinal._typing import Norm
 from vicinal.attacks import PGD
 from vicinal.gradients import clean_logits
