@@ -12,7 +12,6 @@ import math
 from dataclasses import dataclass, field
 
 import nets
-
 from vicinal import attacks, inputs, labels, objectives
 from vicinal._typing import Attack, Objective
 
@@ -99,6 +98,8 @@ ERM = objectives.ERM
 LS = objectives.LabelSmoothing
 NOISE = objectives.GaussianVicinity
 MIXUP = objectives.MixUp
+CUTMIX = objectives.CutMix
+MANIFOLD = objectives.ManifoldMixUp
 ALPS = objectives.ALPS
 VICINAL = objectives.Vicinal
 EPS = 8 / 255
@@ -124,6 +125,10 @@ OBJECTIVES = [
     ObjectiveEntry(instance=NOISE(sigma=0.1, clip=False), passes=(1, 1), erm=((NOISE(sigma=0.0, clip=False), 1.0),), draws=True),
     ObjectiveEntry(instance=MIXUP(alpha=1.0), passes=(1, 1), erm=((MIXUP(alpha=0.0), 1.0),), partners=True, draws=True),
     ObjectiveEntry(instance=MIXUP(alpha=0.4, per_sample=True), passes=(1, 1), erm=((MIXUP(alpha=0.0, per_sample=True), 1.0),), partners=True, draws=True),
+    ObjectiveEntry(instance=CUTMIX(alpha=1.0), passes=(1, 1), erm=((CUTMIX(alpha=0.0), 1.0),), partners=True, draws=True),
+    ObjectiveEntry(instance=CUTMIX(alpha=0.4, per_sample=True), passes=(1, 1), erm=((CUTMIX(alpha=0.0, per_sample=True), 1.0),), partners=True, draws=True),
+    ObjectiveEntry(instance=MANIFOLD(alpha=2.0, layers=("input", "2")), passes=(1, 1), erm=((MANIFOLD(alpha=0.0, layers=("input", "2")), 1.0),), partners=True, draws=True),
+    ObjectiveEntry(instance=MANIFOLD(alpha=0.5, layers=("2",)), passes=(1, 1), erm=((MANIFOLD(alpha=0.0, layers=("2",)), 1.0),), partners=True, draws=True),
     ObjectiveEntry(instance=ALPS(eps=0.2, mode=0.9, concentration=12.0), passes=(1, 1), erm=((ALPS(eps=0.0, mode=1.0, concentration=math.inf), 1.0),), partners=True, draws=True),
     ObjectiveEntry(instance=ALPS.from_beta(a=8.0, b=2.0, eps=2.0), passes=(1, 1), erm=(), partners=True, draws=True),
     # the controls: the label's half of ALPS alone, and the image's half alone
@@ -142,6 +147,9 @@ OBJECTIVES = [
 TWINS = [
     Twins(name="MixUp", one=MIXUP(alpha=0.7), other=VICINAL(inputs=inputs.MixUp(alpha=0.7), labels=labels.Mixing()), same_bits=True),
     Twins(name="MixUp per sample", one=MIXUP(alpha=0.7, per_sample=True), other=VICINAL(inputs=inputs.MixUp(alpha=0.7, per_sample=True), labels=labels.Mixing()), same_bits=True),
+    Twins(name="CutMix", one=CUTMIX(alpha=0.7), other=VICINAL(inputs=inputs.CutMix(alpha=0.7), labels=labels.Mixing()), same_bits=True),
+    Twins(name="CutMix per sample", one=CUTMIX(alpha=0.7, per_sample=True), other=VICINAL(inputs=inputs.CutMix(alpha=0.7, per_sample=True), labels=labels.Mixing()), same_bits=True),
+    Twins(name="ManifoldMixUp at the input", one=MANIFOLD(alpha=0.7, layers=("input",)), other=MIXUP(alpha=0.7), same_bits=True),
     Twins(name="ALPS", one=ALPS(eps=0.3, mode=0.8, concentration=9.0), other=VICINAL(inputs=inputs.Interpolate(mode=0.8, concentration=9.0), labels=SHIFT)),
     Twins(name="ALPS, label only", one=ALPS(eps=0.3, mode=1.0, concentration=math.inf), other=VICINAL(labels=SHIFT)),
     Twins(name="ALPS, image only", one=ALPS(eps=0.0, mode=0.9), other=VICINAL(inputs=NEAR)),
@@ -167,6 +175,8 @@ INPUTS = [
     InputEntry(instance=inputs.GaussianNoise(sigma=0.3, clip=False), passes=(0, 0), identity=inputs.GaussianNoise(sigma=0.0, clip=False), draws=True, unit_range=False),
     InputEntry(instance=inputs.MixUp(alpha=1.0), passes=(0, 0), identity=inputs.MixUp(alpha=0.0), partners=True, draws=True),
     InputEntry(instance=inputs.MixUp(alpha=0.4, per_sample=True), passes=(0, 0), identity=inputs.MixUp(alpha=0.0, per_sample=True), partners=True, draws=True),
+    InputEntry(instance=inputs.CutMix(alpha=1.0), passes=(0, 0), identity=inputs.CutMix(alpha=0.0), partners=True, draws=True),
+    InputEntry(instance=inputs.CutMix(alpha=0.4, per_sample=True), passes=(0, 0), identity=inputs.CutMix(alpha=0.0, per_sample=True), partners=True, draws=True),
     InputEntry(instance=NEAR, passes=(0, 0), identity=NEAR_0, partners=True, draws=True),
     InputEntry(instance=FGSM_AT, passes=(1, 1), identity=inputs.FGSM(eps=0.0), eps=EPS),
     InputEntry(instance=inputs.FGSM(eps=0.5, loss="margin", batchnorm="train_frozen_stats"), passes=(1, 1), identity=inputs.FGSM(eps=0.0), eps=0.5),

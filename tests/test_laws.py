@@ -11,13 +11,13 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
-import catalog
-import laws
-import nets
 import pytest
 import torch
 from torch import Tensor, nn
 
+import catalog
+import laws
+import nets
 from vicinal import attacks, inputs, labels, objectives
 from vicinal._typing import Attack, Objective
 from vicinal.maths.mixing import Mix

@@ -52,6 +52,13 @@ LOSSES: dict[str, tuple[Any, float, float]] = {
     "Gaussian vicinity": (objectives.GaussianVicinity(sigma=0.1), 3.4757, 3.9058),
     "MixUp": (objectives.MixUp(alpha=1.0), 3.3695, 3.941),
     "MixUp per sample": (objectives.MixUp(alpha=0.4, per_sample=True), 4.5442, 4.1504),
+    "CutMix": (objectives.CutMix(alpha=1.0), 3.4573, 4.0247),
+    "CutMix per sample": (objectives.CutMix(alpha=0.4, per_sample=True), 3.7119, 3.9056),
+    "ManifoldMixUp": (
+        objectives.ManifoldMixUp(alpha=2.0, layers=("input", "2")),
+        3.3631,
+        3.9738,
+    ),
     "ALPS": (objectives.ALPS(eps=0.2, mode=0.9, concentration=12.0), 3.9522, 4.7424),
     "ALPS, label only": (
         objectives.Vicinal(labels=labels.LeastLikelyShift(eps=0.2)),
@@ -70,6 +77,7 @@ LOSSES: dict[str, tuple[Any, float, float]] = {
 MOVES: dict[str, tuple[Any, float]] = {
     "GaussianNoise": (inputs.GaussianNoise(sigma=0.1), 7.8196),
     "MixUp": (inputs.MixUp(alpha=1.0), 164.5168),
+    "CutMix": (inputs.CutMix(alpha=1.0), 64.7988),
     "Interpolate": (inputs.Interpolate(), 14.9739),
     "FGSM": (inputs.FGSM(eps=8 / 255), 0.8979),
     "PGD": (inputs.PGD(eps=8 / 255, step_size=2 / 255, steps=5), 0.701),

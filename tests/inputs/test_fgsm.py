@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from oracles.linear_attack import worst_corner
 from torch import Tensor, nn
 
+from oracles.linear_attack import worst_corner
 from vicinal._checks import InputError
 from vicinal.inputs import FGSM, PGD
 

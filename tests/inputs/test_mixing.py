@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 
-import laws
 import numpy as np
 import pytest
 import torch
-from oracles import mixing as oracle
 from scipy import stats
 from torch import Tensor, nn
 
+import laws
+from oracles import mixing as oracle
 from vicinal._checks import InputError
 from vicinal.inputs import Interpolate, MixUp
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import laws
 import torch
 from torch import nn
 
+import laws
 from vicinal import attacks, labels
 from vicinal.inputs import InputMove, Keep
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 
-import laws
 import pytest
 import torch
 from scipy import stats
 from torch import Tensor, nn
 
+import laws
 from vicinal._checks import InputError
 from vicinal.inputs import GaussianNoise
 

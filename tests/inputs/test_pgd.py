@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from oracles.linear_attack import targeted_loss_linf, targeted_margin_l2, worst_corner
-from oracles.madry_pgd import Net, iterates
 from torch import Tensor, nn
 
+from oracles.linear_attack import targeted_loss_linf, targeted_margin_l2, worst_corner
+from oracles.madry_pgd import Net, iterates
 from vicinal._checks import InputError
 from vicinal._typing import Norm
 from vicinal.inputs import PGD, pgd

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 
-import laws
-import nets
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
+
+import laws
+import nets
 from oracles import losses
 from oracles import mixing as oracle
 from oracles.alps_label import Case, worst_value
-from torch import Tensor, nn
-
 from vicinal import inputs, objectives
 from vicinal._checks import InputError
 from vicinal.objectives import ALPS

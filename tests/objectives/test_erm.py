@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import nets
 import numpy as np
 import torch
-from oracles import losses as oracle
 from torch.nn import functional
 
+import nets
+from oracles import losses as oracle
 from vicinal.objectives import ERM
 
 

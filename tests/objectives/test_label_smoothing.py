@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import laws
-import nets
 import numpy as np
 import pytest
 import torch
-from oracles import losses, smoothing
 from torch import Tensor
 from torch.nn import functional
 
+import laws
+import nets
+from oracles import losses, smoothing
 from vicinal._checks import InputError
 from vicinal.objectives import LabelSmoothing
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import laws
-import nets
 import numpy as np
 import pytest
 import torch
+
+import laws
+import nets
 from oracles import losses
 from oracles import mixing as oracle
-
 from vicinal import inputs
 from vicinal._checks import InputError
 from vicinal.objectives import MixUp

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import nets
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
+import nets
 from vicinal.objectives import ERM, GaussianVicinity
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 from typing import Any, ClassVar
 
-import laws
-import nets
 import pytest
 import torch
 from torch import Tensor, nn
 
+import laws
+import nets
 from vicinal import attacks, inputs, labels, objectives
 from vicinal._checks import InputError
 from vicinal.labels.move import At

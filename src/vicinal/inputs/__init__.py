@@ -5,7 +5,8 @@ mixed them, the mixture, so that a label move can share the draw. None leaves th
 
     Keep            x                                            ERM, label smoothing
     GaussianNoise   x + N(0, sigma^2 I)                          Gaussian vicinity
-    MixUp           lam x + (1-lam) x', lam ~ Beta(alpha, alpha)
+    MixUp           lam x + (1-lam) x', lam ~ Beta(alpha, alpha) MixUp
+    CutMix          a box of x' pasted into x                    CutMix
     Interpolate     lam x + (1-lam) x', mode of lam near 1       ALPS
     FGSM, PGD       steps along the sign of the input gradient   adversarial training
 
@@ -16,16 +17,19 @@ mixed them, the mixture, so that a label move can share the draw. None leaves th
     (torch.Size([4, 1, 8, 8]), torch.Size([4]))
 """
 
+from vicinal.inputs.cutmix import CutMix
 from vicinal.inputs.fgsm import FGSM
 from vicinal.inputs.mixing import Interpolate, MixUp
 from vicinal.inputs.move import InputMove, Keep
 from vicinal.inputs.noise import GaussianNoise
 from vicinal.inputs.pgd import PGD, pgd
 from vicinal.inputs.targets import TARGETS, choose_target
+from vicinal.maths.cutmix import Cut
 from vicinal.maths.mixing import Mix, Neighbour
 
 __all__ = [
     # moves
+    "CutMix",
     "FGSM",
     "GaussianNoise",
     "Interpolate",
@@ -36,6 +40,7 @@ __all__ = [
     "choose_target",
     "pgd",
     # contract, values and tables
+    "Cut",
     "InputMove",
     "Mix",
     "Neighbour",
@@ -44,6 +49,7 @@ __all__ = [
 ]
 
 INPUTS: dict[str, type[InputMove]] = {
+    "CutMix": CutMix,
     "FGSM": FGSM,
     "GaussianNoise": GaussianNoise,
     "Interpolate": Interpolate,

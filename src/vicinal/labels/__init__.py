@@ -8,7 +8,7 @@ dataclass that stores the strength and calls it.
     smooth                   1 - eps on the class, eps/(K-1) elsewhere      ALPS's baseline, BAT
     smooth_uniform           eps/K on every class                           torch's label_smoothing
     shift_to_least_likely    eps/2 from the class to the least likely one   ALPS, Theorem 1
-    Mixing                   the mixture that moved the images              MixUp
+    Mixing                   the mixture that moved the images              MixUp, CutMix
 
     >>> import torch
     >>> q = one_hot(torch.tensor([0]), num_classes=3)

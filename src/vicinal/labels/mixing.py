@@ -1,4 +1,4 @@
-"""The label's half of MixUp: follow the mixture that moved the images (Zhang et al. 2018)."""
+"""The label's half of MixUp and CutMix: follow the mixture that moved the images."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ __all__ = ["Mixing"]
 @dataclass(frozen=True, kw_only=True)
 class Mixing:
     r"""Mix every label with its partner's by the very weight that mixed the images (ALPS, eq. 11).
+
+    After `inputs.CutMix` that weight is the share of its pixels that the image kept.
 
     Example:
         >>> import torch

@@ -1,12 +1,14 @@
 r"""Training losses: draw a neighbour (x', q') of (x, y), pay the cross-entropy there.
 
-Three methods, derived as pairs of an input move and a label move:
+Four methods, derived as pairs of an input move and a label move:
 
 * label smoothing leaves the image and smooths the label: (Keep, Smooth);
 * MixUp moves the image towards a partner and lets the label follow: (MixUp, Mixing);
+* CutMix pastes a box of the partner instead, and the label follows by area: (CutMix, Mixing);
 * ALPS moves the image towards a partner, ignores the partner's label, and gives the image the label
   in an L1 ball that the model finds worst there: (Interpolate, LeastLikelyShift).
 
+`ManifoldMixUp` is no such pair, for it moves neither image nor model but a hidden state between.
 `Vicinal(inputs=..., labels=...)` is any pair; the named objectives are the published ones with
 their own checks and, where there is one, a closed form. Every objective is a frozen dataclass of
 its hyper-parameters and is called with (model, x, y, *, rng=None):
@@ -23,8 +25,10 @@ Without `rng` the draws come from torch's global generator, so `torch.manual_see
 
 from vicinal._typing import Objective
 from vicinal.objectives.alps import ALPS
+from vicinal.objectives.cutmix import CutMix
 from vicinal.objectives.erm import ERM
 from vicinal.objectives.label_smoothing import LabelSmoothing
+from vicinal.objectives.manifold_mixup import ManifoldMixUp
 from vicinal.objectives.mixup import MixUp
 from vicinal.objectives.noise import GaussianVicinity
 from vicinal.objectives.vicinal import Vicinal
@@ -35,6 +39,8 @@ __all__ = [
     "GaussianVicinity",
     "LabelSmoothing",
     "MixUp",
+    "CutMix",
+    "ManifoldMixUp",
     "ALPS",
     # any pair of moves
     "Vicinal",
@@ -48,6 +54,8 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "GaussianVicinity": GaussianVicinity,
     "LabelSmoothing": LabelSmoothing,
     "MixUp": MixUp,
+    "CutMix": CutMix,
+    "ManifoldMixUp": ManifoldMixUp,
     "ALPS": ALPS,
     "Vicinal": Vicinal,
 }

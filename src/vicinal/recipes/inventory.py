@@ -20,6 +20,8 @@ _SENTENCES = {
     "GaussianVicinity": ("x + N(0, sigma^2 I)", "e_y", "Chapelle et al. 2001"),
     "LabelSmoothing": ("x", "1-eps on y, the rest evenly", "Szegedy et al. 2016"),
     "MixUp": ("lam x + (1-lam) x'", "lam e_y + (1-lam) e_y'", "Zhang et al. 2018"),
+    "CutMix": ("a box of x' pasted into x", "lam e_y + (1-lam) e_y', lam kept", "Yun et al. 2019"),
+    "ManifoldMixUp": ("x, one hidden state mixed", "lam e_y + (1-lam) e_y'", "Verma et al. 2019"),
     "ALPS": ("lam x + (1-lam) x', lam near 1", "least-likely shift of e_y", "Guo et al. 2021"),
     "Vicinal": ("any input move", "any label move", "Chapelle et al. 2001"),
 }
