@@ -9,8 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 torch.set_num_threads(1)
+# A busy machine is no failure, and a run of the suite is the same as the last.
+settings.register_profile(
+    "vicinal", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("vicinal")
 
 
 @pytest.fixture(autouse=True)
