@@ -7,7 +7,7 @@ WORKERS ?= 2
 DATA_DIR ?= data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check lint types format clean
+.PHONY: help setup demo test test-data check lint types format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -19,14 +19,14 @@ $(READY): pyproject.toml constraints.txt
 
 setup: $(READY)  ## make the environment (.venv)
 
-demo: $(READY)  ## train five methods on real digits, attack them, print the table (about two minutes)
-	$(BIN)/vicinal reproduce alps/demo --scale smoke --seeds 3 --jobs 2 --out runs/demo
+demo: $(READY)  ## train five methods on real digits, attack them, print the table (about a minute)
+	$(BIN)/vicinal reproduce alps/demo --scale smoke --seeds 3 --jobs 2 --device cpu --out runs/demo
 
 test: $(READY)  ## run the tests
 	$(THREADS) $(BIN)/python -m pytest -q -n $(WORKERS) -m 'not slow and not gpu'
 
-test-slow: $(READY)  ## run the slow checks too (minutes; CIFAR-10 in DATA_DIR widens them)
-	$(THREADS) VICINAL_DATA_DIR=$(DATA_DIR) $(BIN)/python -m pytest -q -m slow
+test-data: $(READY)  ## run the checks of the real data sets in DATA_DIR (skipped where they are missing)
+	$(THREADS) VICINAL_DATA_DIR=$(DATA_DIR) $(BIN)/python -m pytest -q tests/data -m 'not gpu'
 
 check: lint types  ## lint, formatting and strict types
 
