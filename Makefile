@@ -7,7 +7,7 @@ WORKERS ?= 2
 DATA_DIR ?= data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-data check lint types format clean
+.PHONY: help setup demo test test-slow check lint types format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -25,7 +25,7 @@ demo: $(READY)  ## train five methods on real digits, attack them, print the tab
 test: $(READY)  ## run the tests
 	$(THREADS) $(BIN)/python -m pytest -q -n $(WORKERS) -m 'not slow and not gpu'
 
-test-data: $(READY)  ## run the checks of the real data sets in DATA_DIR (skipped where they are missing)
+test-slow: $(READY)  ## run the slow checks: the real data sets in DATA_DIR (skipped where missing)
 	$(THREADS) VICINAL_DATA_DIR=$(DATA_DIR) $(BIN)/python -m pytest -q tests/data -m 'not gpu'
 
 check: lint types  ## lint, formatting and strict types
