@@ -16,10 +16,11 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from vicinal._errors import InputError
+from vicinal._errors import InputError, NotFinite
 
 __all__ = [
     "InputError",
+    "NotFinite",
     "at_least_two",
     "budget",
     "choice",
@@ -31,25 +32,27 @@ __all__ = [
     "number",
     "suggest",
     "training_batch",
+    "training_logits",
 ]
 
 
-def suggest(word: str, options: Iterable[str]) -> str:
+def suggest(word: str, options: Iterable[str], *, listed: bool = False) -> str:
     """Name the nearest of the options to a misspelt word, as a closing question.
 
     Args:
         word: What was written.
         options: What could have been meant.
+        listed: Whether the sentence has listed the options already.
 
     Returns:
-        ' Did you mean ...?' or, where nothing is near, the list of options.
+        ' Did you mean ...?' or, where nothing is near, the options if they are not listed yet.
     """
     known = sorted(options)
     lowered = {option.lower(): option for option in known}
     near = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.5)
     if near:
         return f" Did you mean {lowered[near[0]]}?"
-    return f" Known: {', '.join(known)}." if known else ""
+    return f" Known: {', '.join(known)}." if known and not listed else ""
 
 
 def choice(name: str, value: str, options: Iterable[str]) -> str:
@@ -68,8 +71,10 @@ def choice(name: str, value: str, options: Iterable[str]) -> str:
     """
     known = list(options)
     if value not in known:
-        rule = " | ".join(known) if len(known) <= 6 else f"one of {len(known)} known names"
-        raise InputError(f"`{name}` must be {rule}; got {value!r}.{suggest(str(value), known)}")
+        listed = len(known) <= 6
+        rule = " | ".join(known) if listed else f"one of {len(known)} known names"
+        end = suggest(str(value), known, listed=listed)
+        raise InputError(f"`{name}` must be {rule}; got {value!r}.{end}")
     return value
 
 
@@ -317,13 +322,14 @@ def logits(z: Tensor, *, n: int, values: bool = True) -> Tensor:
 
     Raises:
         InputError: If the model returned anything else.
+        NotFinite: If it returned NaN or infinity.
     """
     if not isinstance(z, Tensor) or z.ndim != 2 or z.shape[0] != n or z.shape[1] < 2:
         got = tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__
         raise InputError(f"the model must return logits of shape ({n}, K) with K >= 2; got {got}.")
     if values and not bool(torch.isfinite(z.detach()).all()):
         bad = int((~torch.isfinite(z.detach())).any(dim=1).sum())
-        raise InputError(
+        raise NotFinite(
             f"the model must return finite logits; got NaN or infinity for {bad} of {n} images. "
             "Has its training diverged?"
         )
@@ -360,6 +366,19 @@ def training_batch(x: Tensor, y: Tensor) -> None:
     """
     images(x, values=_is_free_to_read(x))
     labels(y, n=x.shape[0], values=_is_free_to_read(y))
+
+
+def training_logits(z: Tensor, *, n: int) -> Tensor:
+    """Check what a model returned to an objective, reading values only where that is free (CPU).
+
+    Args:
+        z: The model's output.
+        n: The number of images that went in.
+
+    Returns:
+        The logits.
+    """
+    return logits(z, n=n, values=_is_free_to_read(z))
 
 
 def _is_free_to_read(tensor: Tensor) -> bool:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["InputError"]
+__all__ = ["InputError", "NotFinite"]
 
 
 class InputError(ValueError):
     """The caller's mistake, in one sentence; the command line prints it and exits with 2."""
+
+
+class NotFinite(InputError):
+    """A model returned NaN or infinity; the training loop says where and what to do."""

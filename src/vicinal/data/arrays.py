@@ -64,8 +64,7 @@ def images_from_array(x: NDArray[Any], *, where: str) -> Tensor:
         torch.Size([2, 1, 8, 8])
     """
     if x.dtype != np.uint8:
-        hint = " Did you mean (255 * x).round().astype('uint8')?" if x.dtype.kind == "f" else ""
-        raise InputError(f"{where} must be uint8 images; got {x.dtype}.{hint}")
+        raise InputError(f"{where} must be uint8 images; got {x.dtype}{_values(x)}")
     if x.ndim not in {3, 4} or x.size == 0:
         raise InputError(
             f"{where} must be images of shape (N, H, W, C) or (N, H, W), N >= 1; got {x.shape}."
@@ -78,6 +77,15 @@ def images_from_array(x: NDArray[Any], *, where: str) -> Tensor:
             "Did you mean x.transpose(0, 2, 3, 1)?"
         )
     return torch.from_numpy(np.array(x.transpose(0, 3, 1, 2), order="C"))
+
+
+def _values(x: NDArray[Any]) -> str:
+    """End a sentence with the range of the values and, where it tells one, the likely fix."""
+    if x.dtype.kind != "f" or x.size == 0:
+        return "."
+    low, high = float(x.min()), float(x.max())
+    fix = " Did you mean (255 * x).round().astype('uint8')?" if 0 <= low <= high <= 1 else ""
+    return f" with values in [{low:g}, {high:g}].{fix}"
 
 
 def labels_from_array(y: NDArray[Any], *, where: str) -> Tensor:

@@ -23,6 +23,7 @@ from vicinal.data.augment import draw_device
 from vicinal.data.folder_set import FileSplit
 from vicinal.data.pictures import open_picture, pixels
 from vicinal.data.views import View, evaluation_view, training_view
+from vicinal.maths.randomness import moved
 
 __all__ = ["FileLoader"]
 
@@ -126,7 +127,7 @@ class FileLoader:
         for batch in found:
             if isinstance(batch, str):
                 raise InputError(batch)
-            x, y = (part.to(device, non_blocking=True) for part in batch)
+            x, y = (moved(part, device) for part in batch)
             yield self._to_float(x), y
 
     def _to_float(self, x: Tensor) -> Tensor:

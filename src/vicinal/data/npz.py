@@ -115,6 +115,12 @@ def _count_classes(path: Path, splits: dict[str, Split]) -> int:
             f"labels of {path} must be classes 0, 1, 2, ..., at most one per training image; "
             f"got {largest} among {images} training images. Are they values rather than classes?"
         )
+    smallest = min(int(split.y.min()) for split in splits.values())
+    if smallest > 0:
+        raise InputError(
+            f"labels of {path} must be classes 0, 1, 2, ...; got {smallest} to {largest}, and no "
+            "image of class 0 in either split. Do your labels start at 1?"
+        )
     return max(largest + 1, 2)
 
 

@@ -40,7 +40,8 @@ def save(path: Path, state: Mapping[str, Any]) -> None:
     """
     buffer = io.BytesIO()
     torch.save({"vicinal_checkpoint": VERSION, "state": dict(state)}, buffer)
-    _write(path, buffer.getbuffer())
+    with buffer.getbuffer() as content:
+        _write(path, content)
 
 
 def _write(path: Path, content: bytes | memoryview) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vicinal._checks import choice
+from vicinal.maths.randomness import moved
 
 __all__ = ["Precision", "autocast", "on_device", "to_channels_last"]
 
@@ -66,6 +67,7 @@ def on_device(tensor: Tensor, device: torch.device, *, channels_last: bool = Fal
     Returns:
         The tensor there; the same object when nothing had to be done.
     """
-    if channels_last and tensor.ndim == 4:
-        return tensor.to(device, non_blocking=True, memory_format=torch.channels_last)
-    return tensor.to(device, non_blocking=True)
+    there = moved(tensor, device)
+    if channels_last and there.ndim == 4:
+        return there.to(memory_format=torch.channels_last)
+    return there

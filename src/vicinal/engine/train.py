@@ -19,7 +19,7 @@ from typing import Protocol, get_args
 import torch
 from torch import Tensor
 
-from vicinal._checks import InputError, choice, count, number
+from vicinal._checks import InputError, NotFinite, choice, count, number
 from vicinal._typing import Batch, Model
 from vicinal.engine.optimizers import OptimizerSpec, build_optimizer
 from vicinal.engine.precision import Precision, autocast, on_device, to_channels_last
@@ -32,7 +32,7 @@ __all__ = ["Diverged", "Loader", "Loss", "train"]
 
 
 class Diverged(InputError):
-    """The loss or a weight became infinite or NaN; the last good checkpoint stands."""
+    """The loss, a logit or a weight became infinite or NaN; the last good checkpoint stands."""
 
 
 class Loader(Protocol):
@@ -202,7 +202,10 @@ def _one_epoch(job: _Job, epoch: int) -> Record:
         batches = job.loader.epoch(generator(job.seed, "order", epoch))
         for step, (x, y) in enumerate(batches, 1):
             _set_rate(job, epoch - 1 + (step - 0.5) / job.steps)
-            total += x.shape[0] * _step(job, x, y, rng)
+            try:
+                total += x.shape[0] * _step(job, x, y, rng)
+            except NotFinite as error:
+                raise _diverged(job, epoch, "a logit") from error
             images += x.shape[0]
             if job.report:
                 job.report(step, job.steps)
@@ -255,12 +258,15 @@ def _read_once(job: _Job, total: Tensor, epoch: int) -> float:
         finite = torch.stack([tensor.isfinite().all().to(total.device) for tensor in state]).all()
         loss, sound = torch.stack([total, finite.to(total.dtype)]).tolist()
     if not (math.isfinite(loss) and sound):
-        peak = max(group["initial_lr"] for group in job.optimizer.param_groups)
-        fix = ", train in fp32" if job.precision == "bf16" else ""
-        what = "the loss" if not math.isfinite(loss) else "a weight"
-        raise Diverged(
-            f"training diverged in epoch {epoch} of {job.epochs}: {what} became infinite or NaN at "
-            f"a peak rate of {peak:g}. Lower `lr`, warm it up (schedule cyclic or cosine){fix}, or "
-            "look for bad pixels in the data?"
-        )
+        raise _diverged(job, epoch, "the loss" if not math.isfinite(loss) else "a weight")
     return float(loss)
+
+
+def _diverged(job: _Job, epoch: int, what: str) -> Diverged:
+    peak = max(group["initial_lr"] for group in job.optimizer.param_groups)
+    fix = ", train in fp32" if job.precision == "bf16" else ""
+    return Diverged(
+        f"training diverged in epoch {epoch} of {job.epochs}: {what} became infinite or NaN at "
+        f"a peak rate of {peak:g}. Lower `lr`, warm it up (schedule cyclic or cosine){fix}, or "
+        "look for bad pixels in the data?"
+    )

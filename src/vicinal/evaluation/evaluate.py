@@ -77,8 +77,7 @@ def _named(attacks: Mapping[str, Attack] | Sequence[Attack]) -> dict[str, Attack
     pairs = attacks.items() if isinstance(attacks, Mapping) else [(repr(a), a) for a in attacks]
     named: dict[str, Attack] = {}
     for name, attack in pairs:
-        if not callable(attack):
-            raise InputError(f"`attacks` must hold attacks, e.g. attacks.FGSM; got {attack!r}.")
+        _check_attack(attack)
         if name in {CLEAN, WORST}:
             raise InputError(f"`attacks` must not be named {name!r}: that column has its meaning.")
         if name in named:
@@ -88,6 +87,17 @@ def _named(attacks: Mapping[str, Attack] | Sequence[Attack]) -> dict[str, Attack
             )
         named[name] = attack
     return named
+
+
+def _check_attack(attack: object) -> None:
+    if isinstance(attack, type):
+        name = attack.__name__
+        raise InputError(
+            f"`attacks` must hold attacks, not their classes; got {name}. "
+            f"Did you mean {name}(eps=...)?"
+        )
+    if not callable(attack):
+        raise InputError(f"`attacks` must hold attacks, e.g. FGSM(eps=8/255); got {attack!r}.")
 
 
 def _device(model: Model) -> torch.device:

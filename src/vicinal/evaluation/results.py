@@ -120,14 +120,19 @@ class Results:
     def __str__(self) -> str:
         """Write a small table: attack, accuracy and error in per cent, images, passes per image."""
         found = self.records
-        wide = max(len(record["attack"]) for record in found)
+        names = [_shortened(record["attack"]) for record in found]
+        wide = max(len(name) for name in names)
         head = f"{'attack':<{wide}} {'accuracy %':>10} {'error %':>8} {'n':>6} {'passes':>11}"
         rows = [
-            f"{record['attack']:<{wide}} {100 * record['accuracy']:>10.2f} "
+            f"{name:<{wide}} {100 * record['accuracy']:>10.2f} "
             f"{100 * record['error']:>8.2f} {record['n']:>6} {_passes(record):>11}"
-            for record in found
+            for name, record in zip(names, found, strict=True)
         ]
         return "\n".join([head, *rows])
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= 60 else f"{name[:57]}..."
 
 
 def _passes(record: Record) -> str:

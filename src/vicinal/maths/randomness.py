@@ -12,11 +12,28 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["beta", "integers", "normal", "permutation", "uniform"]
+__all__ = ["beta", "integers", "moved", "normal", "permutation", "uniform"]
 
 
 def _device(like: Tensor, rng: torch.Generator | None) -> torch.device:
     return like.device if rng is None else rng.device
+
+
+def moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """Move a tensor to a device; double precision becomes single where there is none (MPS).
+
+    Args:
+        tensor: A draw, images or labels.
+        device: Where it shall be.
+
+    Returns:
+        The tensor there; the same object when nothing had to be done.
+    """
+    if device.type == "mps" and tensor.dtype == torch.float64:
+        tensor = tensor.float()
+    # Any other way than this one, the host could read a copy that has not arrived yet.
+    ahead = tensor.device.type == "cpu" and device.type == "cuda"
+    return tensor.to(device, non_blocking=ahead)
 
 
 def uniform(shape: Sequence[int], like: Tensor, rng: torch.Generator | None = None) -> Tensor:
@@ -31,7 +48,7 @@ def uniform(shape: Sequence[int], like: Tensor, rng: torch.Generator | None = No
         A tensor of that shape.
     """
     draw = torch.rand(*shape, generator=rng, device=_device(like, rng), dtype=like.dtype)
-    return draw.to(like.device, non_blocking=True)
+    return moved(draw, like.device)
 
 
 def normal(shape: Sequence[int], like: Tensor, rng: torch.Generator | None = None) -> Tensor:
@@ -46,7 +63,7 @@ def normal(shape: Sequence[int], like: Tensor, rng: torch.Generator | None = Non
         A tensor of that shape.
     """
     draw = torch.randn(*shape, generator=rng, device=_device(like, rng), dtype=like.dtype)
-    return draw.to(like.device, non_blocking=True)
+    return moved(draw, like.device)
 
 
 def integers(n: int, *, high: int, like: Tensor, rng: torch.Generator | None = None) -> Tensor:
@@ -62,7 +79,7 @@ def integers(n: int, *, high: int, like: Tensor, rng: torch.Generator | None = N
         Shape (n,), int64.
     """
     draw = torch.randint(high, (n,), generator=rng, device=_device(like, rng))
-    return draw.to(like.device, non_blocking=True)
+    return moved(draw, like.device)
 
 
 def permutation(n: int, like: Tensor, rng: torch.Generator | None = None) -> Tensor:
@@ -77,11 +94,11 @@ def permutation(n: int, like: Tensor, rng: torch.Generator | None = None) -> Ten
         Shape (n,), int64.
     """
     draw = torch.randperm(n, generator=rng, device=_device(like, rng))
-    return draw.to(like.device, non_blocking=True)
+    return moved(draw, like.device)
 
 
 def beta(n: int, *, a: float, b: float, like: Tensor, rng: torch.Generator | None = None) -> Tensor:
-    """Draw from Beta(a, b), in double precision where the device has it.
+    """Draw from Beta(a, b), in double precision; on the CPU where the device has no Gamma (MPS).
 
     A ratio of two Gamma draws, each boosted from shape a + 1 to a and compared in logarithms: the
     draws themselves underflow for small shapes, where a plain ratio would call 0/0 a half.
@@ -97,10 +114,19 @@ def beta(n: int, *, a: float, b: float, like: Tensor, rng: torch.Generator | Non
         Shape (n,), values in [0, 1].
     """
     device = _device(like, rng)
-    dtype = torch.float32 if device.type == "mps" else torch.float64
-    shape = torch.tensor([a, b], dtype=dtype).to(device, non_blocking=True).expand(n, 2)
+    if device.type == "mps":
+        rng, device = _cpu_generator(device, rng), torch.device("cpu")
+    # Below 1e-300 a draw is a coin, and its logarithms would overflow to infinity - infinity.
+    shape = torch.tensor([max(a, 1e-300), max(b, 1e-300)], dtype=torch.float64)
+    shape = moved(shape, device).expand(n, 2)
     # torch.distributions.Gamma draws by this very function but takes no generator.
     boosted = torch._standard_gamma(shape + 1, generator=rng).log()
-    boost = torch.rand(n, 2, generator=rng, device=device, dtype=dtype).log()
+    boost = torch.rand(n, 2, generator=rng, device=device, dtype=torch.float64).log()
     logs = boosted + boost / shape
-    return torch.sigmoid(logs[:, 0] - logs[:, 1]).to(like.device, non_blocking=True)
+    return moved(torch.sigmoid(logs[:, 0] - logs[:, 1]), like.device)
+
+
+def _cpu_generator(device: torch.device, rng: torch.Generator | None) -> torch.Generator:
+    """Make a generator on the CPU, its seed drawn from the device's."""
+    seed = int(torch.randint(2**31 - 1, (1,), generator=rng, device=device))
+    return torch.Generator().manual_seed(seed)

@@ -23,7 +23,7 @@ def accuracy(correct: Tensor) -> float:
         >>> accuracy(torch.tensor([True, False, True, True]))
         0.75
     """
-    return float(correct.double().mean())
+    return float(correct.cpu().double().mean())  # MPS has no double precision
 
 
 def top_k_error(z: Tensor, y: Tensor, *, k: int = 1) -> float:

@@ -1,7 +1,7 @@
 r"""A small network for small images: what the first command and most tests train.
 
 No paper: three convolutions, about as much network as the 8x8 digits need. A training step on 64
-of them takes about 3 ms on one CPU thread, and 15 epochs reach 98 to 99 % on held-out digits.
+of them takes about 3 ms on one CPU thread.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vicinal._checks import InputError, labels, logits, number, training_batch
+from vicinal._checks import InputError, labels, number, training_batch, training_logits
 from vicinal._typing import Model, Passes
 from vicinal.inputs import Interpolate
 from vicinal.labels import adversarial_cross_entropy, shift_to_least_likely
@@ -48,9 +48,10 @@ class ALPS:
         >>> loss = ALPS(eps=0.2, mode=0.9)(model, torch.rand(8, 1, 8, 8), torch.arange(8))
         >>> loss.backward()
 
-    Differs from the paper: nothing it states. What it leaves open: the partner is a permutation of
-    the batch, one weight per example, k* over all classes (if it is y, the label stays), and label
-    and loss share one train-mode forward. Cost: one forward and one backward pass.
+    Differs from the paper: the partner is drawn by a permutation of the batch, where Algorithm 1
+    draws from the whole training set. What the paper leaves open: k* is over all classes (if it is
+    y, the label stays), and label and loss share one train-mode forward. Cost: one forward and one
+    backward pass.
     """
 
     eps: float = 0.2
@@ -84,7 +85,9 @@ class ALPS:
         number("b", b, low=1.0, open_high=True)
         if a + b <= 2:
             raise InputError(f"`a` and `b` must satisfy a + b > 2; got {a:g} and {b:g}.")
-        return cls(eps=eps, mode=(a - 1) / (a + b - 2), concentration=a + b)
+        # Rounded otherwise (a + b - 2), the mode of Beta(a, 1) could come out above 1.
+        mode = (a - 1) / ((a - 1) + (b - 1))
+        return cls(eps=eps, mode=mode, concentration=a + b)
 
     @property
     def passes(self) -> Passes:
@@ -107,7 +110,7 @@ class ALPS:
         """
         training_batch(x, y)
         moved = Interpolate(mode=self.mode, concentration=self.concentration)(model, x, y, rng=rng)
-        z = widen(logits(model(moved.x), n=x.shape[0], values=False))  # eq. 12
+        z = widen(training_logits(model(moved.x), n=x.shape[0]))  # eq. 12
         labels(y, n=x.shape[0], num_classes=z.shape[1], values=y.device.type == "cpu")
         if y.ndim == 1:
             return adversarial_cross_entropy(z, y, eps=self.eps).mean()  # eq. 15 and 18

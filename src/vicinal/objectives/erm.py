@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vicinal._checks import labels, logits, training_batch
+from vicinal._checks import labels, training_batch, training_logits
 from vicinal._typing import Model, Passes
 from vicinal.maths.losses import cross_entropy
 
@@ -42,6 +42,6 @@ class ERM:
         """Return the mean cross-entropy of the batch."""
         del rng
         training_batch(x, y)
-        z = logits(model(x), n=x.shape[0], values=False)
+        z = training_logits(model(x), n=x.shape[0])
         labels(y, n=x.shape[0], num_classes=z.shape[1], values=y.device.type == "cpu")
         return cross_entropy(z, y).mean()

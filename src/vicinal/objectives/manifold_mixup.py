@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from vicinal import inputs
-from vicinal._checks import at_least_two, labels, logits, number, training_batch
+from vicinal._checks import at_least_two, labels, number, training_batch, training_logits
 from vicinal._typing import Model, Passes
 from vicinal.labels import Mixing
 from vicinal.maths.losses import cross_entropy, widen
@@ -75,7 +75,7 @@ class ManifoldMixUp:
         # The draw is read by the host, so it is made where that waits for nothing: on the CPU.
         like = torch.empty(0, device="cpu" if rng is None else rng.device)
         k = int(integers(1, high=len(places), like=like, rng=rng))
-        z = widen(logits(forward_mixed(model, x, mix, after=places[k]), n=len(x), values=False))
+        z = widen(training_logits(forward_mixed(model, x, mix, after=places[k]), n=len(x)))
         labels(y, n=len(x), num_classes=z.shape[1], values=y.device.type == "cpu")
         q = Mixing()(as_distribution(y, like=z), z.detach(), mix=mix)
         return cross_entropy(z, q).mean()

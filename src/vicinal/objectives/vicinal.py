@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from vicinal._checks import InputError, labels, logits, training_batch
+from vicinal._checks import InputError, labels, training_batch, training_logits
 from vicinal._typing import Model, Passes
 from vicinal.gradients import clean_logits
 from vicinal.inputs import InputMove
@@ -85,7 +85,7 @@ class Vicinal:
         training_batch(x, y)
         clean = clean_logits(model, x) if self.labels.at == "clean" else None
         neighbour = self.inputs(model, x, y, rng=rng)
-        z = widen(logits(model(neighbour.x), n=x.shape[0], values=False))
+        z = widen(training_logits(model(neighbour.x), n=x.shape[0]))
         labels(y, n=x.shape[0], num_classes=z.shape[1], values=y.device.type == "cpu")
         seen = z.detach() if clean is None else widen(clean)
         q = self.labels(as_distribution(y, like=z), seen, mix=neighbour.mix)
