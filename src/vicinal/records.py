@@ -19,7 +19,7 @@ from typing import Any
 
 from vicinal._errors import InputError
 
-__all__ = ["SCHEMA", "Record", "append", "atomic", "read", "rewrite", "write_text"]
+__all__ = ["SCHEMA", "Record", "append", "atomic", "line", "read", "rewrite", "write_text"]
 
 SCHEMA = 1
 """Version of the record format; it grows when the meaning of a field changes."""
@@ -87,11 +87,11 @@ def append(path: Path, record: Mapping[str, Any]) -> None:
     Raises:
         InputError: If the disk is full or the file cannot be written.
     """
-    line = _dump({"schema": SCHEMA, **record})
+    text = line(record)
     try:
         _drop_partial_line(path)
         with path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+            file.write(text + "\n")
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
@@ -107,8 +107,21 @@ def _drop_partial_line(path: Path) -> None:
             file.truncate(content.rfind(b"\n") + 1)
 
 
-def _dump(record: Mapping[str, Any]) -> str:
-    return json.dumps(_finite(record), allow_nan=False, separators=(", ", ": "))
+def line(record: Mapping[str, Any]) -> str:
+    """Write one record as a line of JSON; the schema's version is added.
+
+    Args:
+        record: JSON-able fields; NaN and infinity become null.
+
+    Returns:
+        The line, without its end.
+
+    Example:
+        >>> line({"kind": "epoch", "loss": float("nan")})
+        '{"schema": 1, "kind": "epoch", "loss": null}'
+    """
+    versioned = _finite({"schema": SCHEMA, **record})
+    return json.dumps(versioned, allow_nan=False, separators=(", ", ": "))
 
 
 def _finite(value: Any) -> Any:  # ruff: ignore[any-type] — JSON values have no narrower type
@@ -143,18 +156,18 @@ def read(path: Path, *, keep: Callable[[Record], bool] | None = None) -> list[Re
         return []
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     found = [
-        _parse(line, path, number) for number, line in enumerate(lines[:-1], 1) if line.strip()
+        _parse(text, path, number) for number, text in enumerate(lines[:-1], 1) if text.strip()
     ]
     return [record for record in found if keep is None or keep(record)]
 
 
-def _parse(line: str, path: Path, number: int) -> Record:
+def _parse(text: str, path: Path, number: int) -> Record:
     try:
-        record = json.loads(line)
+        record = json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(f"{path} line {number} is not JSON: {error.msg}.") from error
     if not isinstance(record, dict):
-        raise InputError(f"{path} line {number} must be a JSON object; got {line[:40]!r}.")
+        raise InputError(f"{path} line {number} must be a JSON object; got {text[:40]!r}.")
     schema = record.get("schema", 0)
     if not isinstance(schema, int) or schema > SCHEMA:
         raise InputError(
@@ -171,4 +184,4 @@ def rewrite(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
         path: A `.jsonl` file.
         records: What it shall hold.
     """
-    write_text(path, "".join(_dump({"schema": SCHEMA, **record}) + "\n" for record in records))
+    write_text(path, "".join(f"{line(record)}\n" for record in records))

@@ -32,6 +32,10 @@ _BATCH = 500
 """Images at a time: fixed, because the draws of a random start depend on it."""
 
 
+_OURS = {"attack", "n", "hardware", "threads", "date"}
+"""The fields by which a campaign's record is known."""
+
+
 class Measurement(NamedTuple):
     """One number of one net: the attack's text, on how many of the first test images."""
 
@@ -170,7 +174,10 @@ def _trained_by(recipe: Recipe) -> dict[str, Any]:
 
 
 def measured(run_dir: Path) -> dict[Measurement, dict[str, Any]]:
-    """Read what has been measured of a net.
+    """Read what campaigns have measured of a net.
+
+    Records of other commands do not count: their draws differ, and they do not say how they came
+    about.
 
     Args:
         run_dir: Its run folder.
@@ -179,7 +186,7 @@ def measured(run_dir: Path) -> dict[Measurement, dict[str, Any]]:
         Each measurement and its record.
     """
     found = records.read(run_dir / "results.jsonl")
-    return {Measurement(r["attack"], r["n"]): r for r in found if "attack" in r and "n" in r}
+    return {Measurement(r["attack"], r["n"]): r for r in found if r.keys() >= _OURS}
 
 
 def measure(task: Evaluating) -> None:

@@ -26,7 +26,8 @@ class Lines:
     def __call__(self, event: Event) -> None:
         """Print an event."""
         self._clock.hear(event)
-        words = {"planned": f"{event.total} tasks to do, {event.jobs} at a time"}
+        tasks = "1 task" if event.total == 1 else f"{event.total} tasks"
+        words = {"planned": f"{tasks} to do, {event.jobs} at a time"}
         line = words.get(event.change, f"{event.change}: {event.label}")
         if event.sentence:
             line += f": {event.sentence}"

@@ -62,7 +62,7 @@ def _stand_ins(plan: Plan) -> list[str]:
     sets, nets = (" and ".join(sorted({pair[i] for pair in pairs})) for i in (0, 1))
     return [
         f"Scale smoke: digits in place of {sets}, digits_net in place of {nets}, with budgets to "
-        "match: this shows that everything runs, its differences say nothing about the paper."
+        "match: this shows that everything runs, its numbers say nothing about the paper."
     ]
 
 
@@ -79,7 +79,7 @@ def _sizes(plan: Plan) -> list[str]:
 def _size(recipe: Recipe) -> str:
     subset = recipe.train_subset
     images = "all training images" if subset is None else f"{subset:,} training images"
-    return f"{images}, base width {recipe.model.arguments.get('width')}, {recipe.epochs} epochs"
+    return f"{images}, width {recipe.model.arguments.get('width')}, {recipe.epochs} epochs"
 
 
 def _overrides(plan: Plan) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vicinal import data
-from vicinal._checks import choice
+from vicinal._checks import InputError, choice
 from vicinal.campaigns.cells import (
     CLEAN,
     Evaluating,
@@ -27,7 +27,7 @@ from vicinal.campaigns.threats import SOURCE_SEED, source_name
 from vicinal.recipes import files
 from vicinal.recipes.schema import Recipe
 
-__all__ = ["Plan", "Request", "Step", "make_plan", "values"]
+__all__ = ["Plan", "Request", "Step", "checked", "make_plan", "values"]
 
 Task = Training | Evaluating
 
@@ -114,15 +114,23 @@ class Plan:
     steps: list[Step]
 
 
-def make_plan(request: Request) -> Plan:
-    """Lay out a campaign.
+def checked(request: Request) -> list[Cell]:
+    """Check what a campaign is asked for; writes nothing.
 
     Args:
         request: What is asked for.
 
     Returns:
-        The plan; finished cells are not in its steps.
+        The table's cells.
+
+    Raises:
+        InputError: If there is no such row, net or folder.
     """
+    if request.data_dir is not None and not request.data_dir.is_dir():
+        raise InputError(
+            f"`data_dir` must be a folder that exists; got {str(request.data_dir)!r}. Make it and "
+            "put the data sets there, or correct its name."
+        )
     found = cells_of(
         request.table,
         scale=request.scale,
@@ -133,6 +141,19 @@ def make_plan(request: Request) -> Plan:
         choice("only", key, dict.fromkeys(cell.key for cell in found))
     for model in request.models:
         choice("models", model, dict.fromkeys(cell.model.lower() for cell in found))
+    return found
+
+
+def make_plan(request: Request) -> Plan:
+    """Lay out a campaign.
+
+    Args:
+        request: What is asked for.
+
+    Returns:
+        The plan; finished cells are not in its steps.
+    """
+    found = checked(request)
     facts: dict[str, Facts] = {}
     missing: dict[str, str] = {}
     for recipe in dict.fromkeys(cell.recipe for cell in found if cell.recipe is not None):

@@ -18,7 +18,7 @@ from vicinal._checks import InputError, choice, count
 from vicinal.campaigns import cells
 from vicinal.campaigns.lock import alone
 from vicinal.campaigns.numbers import cell_record, table_record
-from vicinal.campaigns.plan import Plan, Request, make_plan
+from vicinal.campaigns.plan import Plan, Request, checked, make_plan
 from vicinal.campaigns.progress import Event, Listener
 from vicinal.campaigns.schedule import Schedule
 from vicinal.campaigns.tables import known
@@ -78,7 +78,7 @@ def reproduce(
         jobs: How many cells run side by side, each in a process of its own; 1 stays in this one.
             More than 1 needs `if __name__ == "__main__":` around the call in a script.
         threads: CPU threads of each; results keep their bits only under the same number.
-        data_dir: Where the data sets lie; rows whose set is not there say "no data".
+        data_dir: Where the data sets lie, a folder; rows whose set is not there say "no data".
         out: Where run folders and results lie.
         controls: Whether to add ALPS's controls: mixing alone, label alone.
         only: The rows to run, by key; all when empty. Finished ones of the others are shown too.
@@ -117,6 +117,7 @@ def reproduce(
         device=device,
     )
     call = f"reproduce({table!r}, scale={scale!r}, seeds={seeds})"
+    checked(request)  # before the lock: a wrong argument leaves no folder behind
     with alone(request.out):
         plan = make_plan(request)
         failures = _run(plan, jobs=jobs, threads=threads, listener=progress)

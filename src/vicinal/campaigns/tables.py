@@ -9,6 +9,7 @@ ours, without a paper's numbers.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -162,9 +163,11 @@ def _completed(rows: list[PaperRow]) -> list[PaperRow]:
 def _from_row(table: str, row: PaperRow, smoke: Recipe | None) -> list[Cell]:
     recipe = recipe_name(row.paper, row.dataset, row.model)
     threat = _threat(row) if row.attack else None
+    condition = row.condition
     if smoke is not None and recipe is not None:
         recipe = smoke.name
         threat = _at_budget(threat, smoke.evaluation)
+        condition = _retold(condition, threat)
     decimals, decimals_std = _DECIMALS[row.paper]
     cell = Cell(
         table=table,
@@ -172,7 +175,7 @@ def _from_row(table: str, row: PaperRow, smoke: Recipe | None) -> list[Cell]:
         model=row.model,
         method=row.method,
         key=row.key,
-        condition=row.condition,
+        condition=condition,
         metric=row.metric,
         threat=threat,
         paper=row.value,
@@ -203,6 +206,17 @@ def _at_budget(threat: Threat | None, taken: Evaluation) -> Threat | None:
     if threat is None or math.isinf(threat.eps):
         return threat
     return replace(threat, eps=taken.eps, step_size=taken.step_size)
+
+
+def _retold(condition: str, threat: Threat | None) -> str:
+    """Put the budget that is really used in the place of the one that the paper prints."""
+    if threat is None or math.isinf(threat.eps):
+        return condition
+    for word, value in (("eps", threat.eps), ("step", threat.step_size)):
+        condition = re.sub(
+            rf"\b{word}=[\d./]+", f"{word}={numerals.write_number(value)}", condition
+        )
+    return condition
 
 
 def recipe_name(paper: str, dataset: str, model: str) -> str | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vicinal.cli.options import add_common, check_common
+from vicinal.cli.options import add_common, check_common, default_threads
 
 if TYPE_CHECKING:
     from vicinal.records import Record
@@ -20,10 +20,10 @@ _EPILOG = """examples:
   vicinal evaluate RUN --attack 'pgd(eps=inf, step_size=0.01, steps=200, random_start=False)'
   vicinal evaluate RUN --attack 'transfer(source="OTHER_RUN", attack=pgd)'
 
-Budgets are in the unit of the pixels, which lie in [0, 1]: 8/255 is 8 grey levels. An attack
-without eps takes the budget of the run's recipe. `vicinal list attacks` names the attacks and
-their arguments. The clean error is over all test images. Records are appended to
-RUN/results.jsonl.
+Budgets are in the unit of the pixels, which lie in [0, 1]: 8/255 is 8 grey levels. What an
+attack leaves out of eps, step_size and steps is that of the run's recipe. `vicinal list attacks`
+names the attacks and their arguments. The clean error is over all test images. Records are
+appended to RUN/results.jsonl.
 """
 
 
@@ -49,7 +49,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--n", type=int, metavar="N", help="attack the first N test images (default: the recipe's)"
     )
     parser.add_argument("--data-dir", metavar="DIR", help="where the data sets lie")
-    add_common(parser)
+    add_common(parser, threads="the run's")
     parser.set_defaults(run=run)
 
 
@@ -64,10 +64,12 @@ def run(args: argparse.Namespace) -> int:
     """
     check_common(args)
     from vicinal import _checks
-    from vicinal.recipes import judge
+    from vicinal.recipes import judge, recorded_threads
+    from vicinal.records import line
 
     if args.n is not None:
         _checks.count("n", args.n)
+    default_threads(args, recorded_threads(Path(args.run_dir)))
     found = judge.evaluate_run(
         args.run_dir,
         attacks=args.attack,
@@ -79,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     )
     if args.json:
         for record in found:
-            print(json.dumps(record))
+            print(line(record))
     else:
         _print(found)
         print(f"records: {args.run_dir}/results.jsonl")
@@ -92,7 +94,10 @@ def _print(found: list[Record]) -> None:
     from rich.table import Table
 
     first = found[0]
-    title = f"{first['recipe']} {first['method']}, {first['scale']}, seed {first['train_seed']}"
+    title = (
+        f"{first['recipe']} {first['method']}, {first['scale']}, seed {first['train_seed']}: "
+        f"{first['model']} on {first['dataset']}"
+    )
     table = Table(title=title, title_justify="left")
     table.add_column("attack", overflow="fold")
     for column in ("error %", "accuracy %", "images", "passes", "seconds"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import sys
 from contextlib import nullcontext
@@ -118,8 +117,10 @@ def run(args: argparse.Namespace) -> int:
         raise KeyboardInterrupt("the same command goes on where it stopped") from None
     pages = _write_pages(result)
     if args.json:
+        from vicinal.records import line
+
         for record in result.records:
-            print(json.dumps(record))
+            print(line(record))
     else:
         _print(result, pages)
     for task, why in result.failures.items():
@@ -179,7 +180,8 @@ def _print(result: TableResult, pages: list[Path]) -> None:
     for word, places in (
         ("run folders", result.folders),
         ("records", [result.path]),
-        ("table, page", pages),
+        ("table", pages[:1]),
+        ("page", pages[1:]),
     ):
         for place in places:
             console.print(f"{word}: {place}", markup=False, highlight=False, soft_wrap=True)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vicinal._errors import InputError
 from vicinal.cli.fields import read_fields
-from vicinal.cli.options import add_common, check_common
+from vicinal.cli.options import add_common, check_common, default_threads
 
 if TYPE_CHECKING:
     from vicinal.recipes import Recipe
@@ -60,7 +59,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--print-config", action="store_true", help="print the resolved recipe and stop"
     )
-    add_common(parser)
+    add_common(parser, threads="the run's where there is one; 1 at smoke; else torch's")
     parser.set_defaults(run=run)
 
 
@@ -74,19 +73,26 @@ def run(args: argparse.Namespace) -> int:
         0.
 
     Raises:
+        InputError: If the data are not at hand.
         KeyboardInterrupt: After Ctrl-C; its text says how to go on.
     """
     check_common(args)
-    from vicinal import recipes
+    from vicinal import data, recipes
 
     chosen, folder = _chosen(args)
     if args.print_config:
         print(_config(chosen, as_json=args.json), end="")
         return 0
+    # Another number of threads gives other bits; tiny nets are slowest with many.
+    usual = 1 if chosen.scale == "smoke" else None
+    default_threads(args, recipes.recorded_threads(folder) or usual)
     steps = recipes.stream if args.json else recipes.follow
     records = steps(chosen, run_dir=folder, data_dir=args.data_dir, device=args.device)
     try:
         last = _last(records, as_json=args.json)
+    except data.MissingData as error:
+        told = str(error).replace("`data_dir`", "`--data-dir`")
+        raise InputError(f"{told} `--scale smoke` needs none.") from None
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"go on with: vicinal train --resume {folder}") from None
     if not args.json:
@@ -126,10 +132,12 @@ def _config(recipe: Recipe, *, as_json: bool) -> str:
 
 def _last(records: Iterator[Record], *, as_json: bool) -> Record | None:
     """Run through the epochs and return the last one's record, if there was one to do."""
+    from vicinal.records import line
+
     last = None
     for last in records:
         if as_json:
-            print(json.dumps(last), flush=True)
+            print(line(last), flush=True)
     return last
 
 

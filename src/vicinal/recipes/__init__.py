@@ -12,7 +12,7 @@ paper_tables    the papers' numbers
 """
 
 from vicinal.recipes.files import SCALES, methods, names, read, recipe, write
-from vicinal.recipes.folder import default_folder
+from vicinal.recipes.folder import default_folder, recorded_threads
 from vicinal.recipes.paper_tables import PaperRow, rows, tables
 from vicinal.recipes.resolve import complete, parse_attack, spec
 from vicinal.recipes.run import Run, follow, load, resume, stream, train
@@ -33,6 +33,7 @@ __all__ = [
     "default_folder",
     "follow",
     "load",
+    "recorded_threads",
     "resume",
     "stream",
     "train",

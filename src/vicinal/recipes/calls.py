@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import math
 from dataclasses import dataclass, field
+from keyword import iskeyword
 from typing import TypeAlias, Union
 
 from vicinal._checks import InputError
@@ -137,7 +138,9 @@ def _text(value: Value) -> str:
     if isinstance(value, list):
         return f"[{', '.join(write_number(item) for item in value)}]"
     if isinstance(value, str):
-        plain = value.isidentifier() and value not in {"inf", "None", "True", "False"}
+        # Python reads other letters as their ASCII likeness, and keywords not as words.
+        plain = value.isascii() and value.isidentifier() and not iskeyword(value)
+        plain = plain and value != "inf"
         return value if plain else repr(value)
     if value is None or isinstance(value, bool):
         return str(value)

@@ -20,10 +20,13 @@ from vicinal.recipes.overlay import nest, overlay
 from vicinal.recipes.resolve import OF_THE_DATA, accepts, complete, known_fields
 from vicinal.recipes.schema import Recipe, read_recipe
 
-__all__ = ["SCALES", "methods", "names", "read", "recipe", "write"]
+__all__ = ["CUSTOM", "SCALES", "methods", "names", "read", "recipe", "write"]
 
 SCALES = ("smoke", "small", "medium", "full")
 """From seconds on bundled digits to the paper's own setting; `recipes/scales.yaml`."""
+
+CUSTOM = "custom"
+"""The method of a recipe whose objective the user exchanged by name."""
 
 _ROOT = resources.files("vicinal.recipes")
 _FIXED = ("name", "method", "scale", "paper", "tables")
@@ -96,10 +99,19 @@ def recipe(
     choice("scale", scale, SCALES)
     user = _checked(nest(overrides or {}))
     fields = {"seed": seed, **base}
-    for layer in (rows[chosen], _scales()[scale], user):
+    for layer in (rows[chosen], _scales()[scale]):
         fields = overlay(fields, layer, accepts=accepts)
-    fields |= {"name": _plain_name(name), "method": chosen, "scale": scale}
+    own = _objective_name(fields)
+    fields = overlay(fields, user, accepts=accepts)
+    # A row whose objective was exchanged must not be recorded under the row's name.
+    said = chosen if _objective_name(fields) == own else CUSTOM
+    fields |= {"name": _plain_name(name), "method": said, "scale": scale}
     return complete(read_recipe(fields, known=known_fields(fields)))
+
+
+def _objective_name(fields: Mapping[str, Any]) -> object:
+    part = fields.get("objective")
+    return part.get("name") if isinstance(part, Mapping) else part
 
 
 def _checked(user: dict[str, Any]) -> dict[str, Any]:

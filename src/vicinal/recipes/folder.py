@@ -1,12 +1,13 @@
 """The folder of a run: its name, who may train into it, and where its data lay.
 
-The engine writes metrics, checkpoint and weights; here are the resolved recipe, written before
-anything else, and the environment.
+The engine writes metrics, checkpoint and weights; before its first checkpoint stand here the
+environment and, last, the resolved recipe: a folder without it holds no run.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,21 @@ import torch
 from vicinal import records
 from vicinal._checks import InputError
 from vicinal.recipes import files
+from vicinal.recipes.device import DEVICES, pick_device
 from vicinal.recipes.environment import environment
 from vicinal.recipes.schema import Recipe
 
-__all__ = ["data_folder", "default_folder", "first_difference", "open_folder"]
+__all__ = [
+    "data_folder",
+    "default_folder",
+    "first_difference",
+    "open_folder",
+    "recorded",
+    "recorded_threads",
+    "run_device",
+]
+
+_log = logging.getLogger("vicinal")
 
 _WORDS_ONLY = ("title", "tables", "paper")
 """Fields that change nothing about a run."""
@@ -101,14 +113,58 @@ def data_folder(folder: Path, data_dir: str | Path | None) -> Path | None:
     """
     if data_dir is not None:
         return Path(data_dir)
-    file = folder / "environment.json"
-    if not file.is_file():
-        return None
-    try:
-        there = json.loads(file.read_text(encoding="utf-8")).get("data_dir")
-    except (OSError, ValueError, AttributeError):
-        return None
+    there = recorded(folder).get("data_dir")
     return Path(there) if there else None
+
+
+def recorded(folder: Path) -> dict[str, Any]:
+    """Read under which circumstances a run began.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        What its environment.json holds; nothing where there is none that can be read.
+    """
+    try:
+        facts = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def recorded_threads(folder: Path) -> int | None:
+    """Read with how many threads a run began: another number gives other bits.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        The number, if it is known.
+    """
+    threads = recorded(folder).get("threads")
+    return threads if type(threads) is int and threads >= 1 else None
+
+
+def run_device(folder: Path, device: str) -> torch.device:
+    """Pick the device of a run: the one that it began on, unless another is named.
+
+    Args:
+        folder: The run folder.
+        device: "auto", "cpu", "cuda" or "mps".
+
+    Returns:
+        The device.
+    """
+    kind = str(recorded(folder).get("device", "")).partition(":")[0]
+    if device != "auto" or kind not in DEVICES:
+        return pick_device(device)
+    try:
+        return pick_device(kind)
+    except InputError:
+        usual = pick_device("auto")
+        _log.warning("%s began on %s, which is not here: %s goes on.", folder, kind, usual)
+        return usual
 
 
 def default_folder(recipe: Recipe) -> Path:

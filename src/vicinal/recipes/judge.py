@@ -12,7 +12,7 @@ from vicinal.recipes import files
 from vicinal.recipes.device import pick_device
 from vicinal.recipes.folder import data_folder
 from vicinal.recipes.progress import counting
-from vicinal.recipes.resolve import describe, parse_attack
+from vicinal.recipes.resolve import describe, objective, parse_attack
 from vicinal.recipes.run import load
 from vicinal.recipes.schema import Recipe
 from vicinal.records import Record
@@ -53,7 +53,7 @@ def evaluate_run(
 
     Args:
         path: The run folder.
-        attacks: Attacks as texts; without eps they take the recipe's budget.
+        attacks: Attacks as texts; what they leave out of a budget is the recipe's.
         n: How many test images are attacked, the first ones; by default as many as the recipe says.
         data_dir: Where the data sets lie; by default where they lay when the run began.
         device: "auto", "cpu", "cuda" or "mps".
@@ -107,6 +107,7 @@ def _facts(recipe: Recipe) -> Record:
     return {
         "recipe": recipe.name,
         "method": recipe.method,
+        "objective": repr(objective(recipe)),
         "scale": recipe.scale,
         "dataset": recipe.dataset,
         "model": recipe.model.name,

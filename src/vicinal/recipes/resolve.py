@@ -33,6 +33,7 @@ __all__ = [
     "complete",
     "describe",
     "known_fields",
+    "mixes",
     "model",
     "objective",
     "optimizer",
@@ -51,6 +52,9 @@ _TABLES: dict[str, Mapping[str, Callable[..., Any]]] = {
 }
 OF_THE_DATA = ("num_classes", "in_channels", "mean", "std")
 """Arguments of a model that its data set gives."""
+
+_MIXING = ("ALPS", "CutMix", "Interpolate", "ManifoldMixUp", "MixUp")
+"""Objectives and input moves that mix the images of a batch."""
 
 _BUDGET = ("eps", "step_size", "steps")
 
@@ -134,6 +138,19 @@ def objective(recipe: Recipe) -> Objective:
     """
     built: Objective = _build("objective", recipe.objective.model_dump())
     return built
+
+
+def mixes(recipe: Recipe) -> bool:
+    """Tell whether a recipe's objective mixes the images of a batch, which then needs two.
+
+    Args:
+        recipe: The recipe.
+
+    Returns:
+        True if it does.
+    """
+    inputs = _as_part(recipe.objective.arguments.get("inputs", "Keep"))
+    return recipe.objective.name in _MIXING or inputs.get("name") in _MIXING
 
 
 def optimizer(recipe: Recipe) -> Any:  # ruff: ignore[any-type] — the engine's own dataclasses
@@ -235,14 +252,14 @@ def parse_attack(
     Args:
         text: An attack's name with keyword arguments; numbers may be fractions, a list is one
             number per channel; a transfer has `attack=` (an attack) and `source=` (a run folder).
-        budget: Where eps is not given: the recipe's eps, step_size and steps.
+        budget: The recipe's eps, step_size and steps, for those of them that the text leaves out.
         load: How to load the model that a run folder holds.
 
     Returns:
         The attack.
 
     Raises:
-        InputError: If the text is no attack, or gives no eps and there is no budget.
+        InputError: If the text is no attack, or leaves its budget out and there is none to take.
 
     Example:
         >>> parse_attack("pgd(eps=4/255, step_size=1/255, steps=10)").steps
@@ -259,13 +276,12 @@ def _attack(
     for word in call.arguments:
         choice(f"argument of {call.name}", word, known)
     given = {word: _argument(word, value, budget, load) for word, value in call.arguments.items()}
-    if "eps" in known and "eps" not in given:
-        if budget is None:
-            raise InputError(
-                f"{call.name!r} must say its budget: give eps, such as '{call.name}(eps=4/255)'."
-            )
-        taken = {word: getattr(budget, word) for word in _BUDGET if word in known}
-        given = {**taken, **given}
+    if budget is not None:
+        given = {word: getattr(budget, word) for word in _BUDGET if word in known} | given
+    elif "eps" in known and "eps" not in given:
+        raise InputError(
+            f"{call.name!r} must say its budget: give eps, such as '{call.name}(eps=4/255)'."
+        )
     missing = [k for k, p in known.items() if p.default is p.empty and k not in given]
     if missing:
         raise InputError(f"{call.name!r} must be given {' and '.join(missing)}.")

@@ -1,7 +1,7 @@
 """A run is a folder: train a recipe into it, go on with it, load the model out of it.
 
-    recipe.yaml           the resolved recipe, written before anything else
     environment.json      versions, device, threads, processor, command, date, where the data lay
+    recipe.yaml           the resolved recipe, written before the first checkpoint
     metrics.jsonl         one line per epoch
     checkpoint.pt         what is needed to go on, replaced atomically
     weights.safetensors   the trained weights, written at the end
@@ -25,7 +25,7 @@ from vicinal import data, engine, records
 from vicinal._checks import InputError
 from vicinal.recipes import files, resolve
 from vicinal.recipes.device import pick_device
-from vicinal.recipes.folder import data_folder, default_folder, open_folder
+from vicinal.recipes.folder import data_folder, default_folder, open_folder, run_device
 from vicinal.recipes.progress import training_bar
 from vicinal.recipes.schema import Part, Recipe
 from vicinal.records import Record
@@ -109,7 +109,8 @@ def resume(
     Args:
         run_dir: The run folder.
         data_dir: Where the data sets lie; by default where they lay when the run began.
-        device: "auto", "cpu", "cuda" or "mps"; the same bits come out on the same device only.
+        device: "cpu", "cuda", "mps", or "auto" for the one that the run began on; the same bits
+            come out on the same device and number of threads only.
         progress: Whether to show a progress bar on stderr.
 
     Returns:
@@ -144,11 +145,11 @@ def follow(
     Yields:
         One record per epoch.
     """
+    # Whatever can refuse the run does so before a bar is drawn.
+    job = _prepare(recipe, run_dir=run_dir, data_dir=data_dir, device=device)
     done = len(records.read(run_dir / engine.METRICS))
     with training_bar(recipe, done=done) as bar:
-        for record in stream(
-            recipe, run_dir=run_dir, data_dir=data_dir, device=device, report=bar.step
-        ):
+        for record in _epochs(job, run_dir=run_dir, report=bar.step):
             bar.epoch(record)
             yield record
 
@@ -173,17 +174,47 @@ def stream(
     Yields:
         Records with `epoch` (from 1) and `loss`; those of epochs already done are not repeated.
     """
-    where = pick_device(device)
+    job = _prepare(recipe, run_dir=run_dir, data_dir=data_dir, device=device)
+    yield from _epochs(job, run_dir=run_dir, report=report)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """What stands ready to be trained."""
+
+    recipe: Recipe
+    model: nn.Module
+    loader: data.Loader
+
+
+def _prepare(recipe: Recipe, *, run_dir: Path, data_dir: str | Path | None, device: str) -> _Job:
+    where = run_device(run_dir, device)
+    _check_partners(recipe)
     images = data.load(recipe.dataset, data_dir=data_folder(run_dir, data_dir))
     recipe = _with_data(recipe, images)
     model = _initial_model(recipe).to(where)
     loader = _loader(recipe, images.train, where)
     # Last of what can refuse the recipe: a refused one leaves no folder behind.
     open_folder(recipe, run_dir, device=where, data_dir=data_dir)
-    yield from engine.train(
-        model,
+    return _Job(recipe=recipe, model=model, loader=loader)
+
+
+def _check_partners(recipe: Recipe) -> None:
+    if recipe.batch_size == 1 and resolve.mixes(recipe):
+        raise InputError(
+            f"`batch_size` must be at least 2 for {recipe.objective.name}, which mixes every image "
+            "with another of its batch; got 1."
+        )
+
+
+def _epochs(
+    job: _Job, *, run_dir: Path, report: Callable[[int, int], None] | None
+) -> Iterator[Record]:
+    recipe = job.recipe
+    return engine.train(
+        job.model,
         resolve.objective(recipe),
-        loader,
+        job.loader,
         optimizer=resolve.optimizer(recipe),
         schedule=resolve.schedule(recipe),
         epochs=recipe.epochs,
@@ -202,7 +233,8 @@ def _with_data(recipe: Recipe, images: data.ImageSet) -> Recipe:
         "num_classes": images.num_classes,
         "in_channels": images.train.x.shape[1],
         "mean": [float(value) for value in mean],
-        "std": [float(value) for value in std],
+        # A channel that is the same everywhere has nothing to be divided by.
+        "std": [float(value) or 1.0 for value in std],
     }
     part = Part(**{**recipe.model.model_dump(), **known})
     return recipe.model_copy(update={"model": part})

@@ -10,7 +10,9 @@ import difflib
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
+from pydantic_core.core_schema import ValidationInfo
 
 from vicinal._checks import InputError, suggest
 from vicinal.recipes.numerals import read_numbers
@@ -39,6 +41,15 @@ class _Closed(BaseModel):
 
     # A word such as "2" has become a number by the time a field asks for a word.
     model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_bool_as_number(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse True where a number belongs: pydantic would take it for 1."""
+        wanted = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool) and wanted in (int, float, int | None):
+            raise PydanticCustomError("bool_as_number", "must be a number")
+        return value
 
 
 class Augment(_Closed):
@@ -125,7 +136,9 @@ def _sentence(error: ValidationError, known: tuple[str, ...]) -> str:
     if first["type"] == "missing":
         return f"a recipe must have the field `{where}`; it is missing."
     rule = first["msg"].partition(",")[0].replace("Input should be", "must be")
-    return f"`{where}` {rule[:1].lower()}{rule[1:]}; got {first['input']!r}."
+    # On a command line an option without its value says True.
+    hint = " Is its value missing?" if first["type"] == "bool_as_number" else ""
+    return f"`{where}` {rule[:1].lower()}{rule[1:]}; got {first['input']!r}.{hint}"
 
 
 def unknown_field(where: str, known: list[str]) -> str:

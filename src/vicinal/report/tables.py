@@ -69,10 +69,10 @@ def difference(record: Record) -> str:
         record: A record of kind "cell".
 
     Returns:
-        The text; a dash where one of the two is missing.
+        The text; a dash where one of the two is missing, or where ours is of a stand-in.
     """
     ours, paper = record.get("mean"), record.get("paper")
-    if ours is None or paper is None:
+    if ours is None or paper is None or record.get("stand_in"):
         return NOTHING
     text = _number(ours - paper, record["decimals"])
     return text if text.startswith("-") else f"+{text}"
