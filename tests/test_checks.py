@@ -198,7 +198,7 @@ CONSTRUCTED: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
         lambda: inputs.FGSM(eps=0.1, batchnorm="training"),  # type: ignore[arg-type]
         ("`batchnorm`", "Did you mean train?"),
     ),
-    ("unknown", lambda: FGSM(eps=0.1, loss="q"), ("`loss`", "got 'q'", "Known: ce, margin.")),
+    ("unknown", lambda: FGSM(eps=0.1, loss="q"), ("`loss`", "ce | margin", "got 'q'")),
     (
         "start without ball",
         lambda: PGD(**PGD_OF | {"eps": math.inf}),
@@ -321,3 +321,46 @@ def test_many_known_names_are_counted_not_listed_twice() -> None:
     with pytest.raises(InputError) as caught:
         _checks.choice("method", "bbb", [f"a{i}" for i in range(8)])
     laws.assert_one_line(caught.value, "one of 8 known names", "Known: a0")
+
+
+def test_a_few_known_names_are_listed_once() -> None:
+    with pytest.raises(InputError) as caught:
+        _checks.choice("loss", "q", ("ce", "margin"))
+    assert str(caught.value) == "`loss` must be ce | margin; got 'q'."
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize("entry", catalog.OBJECTIVES)
+def test_an_objective_on_the_cpu_refuses_logits_that_are_not_finite(entry: Any, bad: float) -> None:
+    model = nets.smooth_net()
+    with torch.no_grad():
+        list(model.parameters())[-1][1] = bad
+    with pytest.raises(InputError) as caught:
+        entry.instance(model, images(), classes())
+    laws.assert_one_line(caught.value, "finite logits", "Has its training diverged?")
+
+
+class LastPass(nn.Module):
+    """A model whose n-th forward pass alone is NaN."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.net, self.at, self.passes = nets.smooth_net(), at, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.passes += 1
+        z: Tensor = self.net(x)
+        return z * (math.nan if self.passes == self.at else 1.0)
+
+
+@pytest.mark.parametrize("iterate", ["worst", "last"])
+def test_an_attack_refuses_nan_that_only_its_verdict_shows(iterate: str) -> None:
+    """Three steps look at finite logits; the fourth pass decides and must be checked too."""
+    pgd = PGD(eps=0.1, step_size=0.05, steps=3, iterate=iterate)
+    fgsm = FGSM(eps=0.1)
+    transfer = attacks.Transfer(source=nets.smooth_net(), attack=fgsm)
+    for attack, at in ((pgd, 4), (fgsm, 2), (transfer, 1)):
+        model = LastPass(at)
+        with laws.assert_model_unchanged(model), pytest.raises(InputError) as caught:
+            attack(model, images(), classes())
+        laws.assert_one_line(caught.value, "finite logits", "6 of 6")

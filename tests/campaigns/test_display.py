@@ -31,6 +31,12 @@ def test_every_event_is_one_plain_line_of_any_length() -> None:
     ]
 
 
+def test_one_task_is_not_several() -> None:
+    console = Console(file=io.StringIO())
+    Lines(console)(Event(change="planned", done=0, total=1, jobs=1))
+    assert text(console) == "1 task to do, 1 at a time\n"
+
+
 def test_the_display_tells_what_runs_how_far_and_how_many(tmp_path: Path) -> None:
     records.append(tmp_path / "metrics.jsonl", {"epoch": 3, "epochs": 7})
     console = Console(file=io.StringIO(), force_terminal=True, width=80)

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from vicinal.campaigns.notes import notes
 from vicinal.campaigns.plan import Request, make_plan
+from vicinal.data import ImageSet, Split
 
 
 def text(table: str, out: Path, **fields: Any) -> str:
@@ -52,6 +54,18 @@ def test_missing_sets_are_told_with_what_is_needed(table: str, words: str, tmp_p
 def test_controls_are_explained(tmp_path: Path) -> None:
     assert "Controls" in text("alps/table-2", tmp_path, controls=True)
     assert "Controls" not in text("alps/table-2", tmp_path)
+
+
+def test_a_smaller_training_is_told_for_nets_of_any_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A width is no number of channels everywhere: of a wide_resnet it is a factor."""
+    split = Split(x=torch.randint(0, 256, (20, 3, 4, 4)).byte(), y=torch.arange(20) % 10)
+    found = ImageSet(name="cifar10", train=split, test=split, num_classes=10)
+    monkeypatch.setattr("vicinal.data.load", lambda *_, **__: found)
+    told = text("alps/table-2", tmp_path, scale="small")
+    assert "training images, width 16, " in told
+    assert "base width" not in told
 
 
 def test_failures_are_listed(tmp_path: Path) -> None:

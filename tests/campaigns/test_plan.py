@@ -36,7 +36,8 @@ def pretend(steps: list[Step]) -> None:
         task.run_dir.mkdir(parents=True, exist_ok=True)
         if isinstance(task, Evaluating):
             for attack, n in task.measurements:
-                records.append(task.run_dir / "results.jsonl", {"attack": attack, "n": n})
+                record = {"attack": attack, "n": n, "hardware": "h", "threads": 1, "date": "d"}
+                records.append(task.run_dir / "results.jsonl", record)
             continue
         chosen = recipe(
             task.recipe,

@@ -187,7 +187,7 @@ def test_a_cell_that_fails_loses_no_other_and_is_told(
     monkeypatch.undo()
     mended = campaigns.reproduce(**FEW, out=tmp_path, overrides=tiny)
     assert not mended.failures
-    assert len(numbers(mended)["alps", "CIFAR-10", "white-box FGSM eps=4/255"]) == 1
+    assert len(numbers(mended)["alps", "CIFAR-10", "white-box FGSM eps=0.1"]) == 1
 
 
 def test_events_tell_the_whole_campaign(tmp_path: Path, tiny: dict[str, Any]) -> None:
@@ -208,6 +208,9 @@ def test_events_tell_the_whole_campaign(tmp_path: Path, tiny: dict[str, Any]) ->
         ({"threads": 0}, "`threads`"),
         ({"first_seed": 999, "seeds": 2}, "seed 1000 is the black-box source's"),
         ({"first_seed": -1}, "`first_seed`"),
+        ({"only": ["apls"]}, "Did you mean alps"),
+        ({"models": ["vgg19"]}, "`models`"),
+        ({"data_dir": "no/such/folder"}, "`data_dir` must be a folder that exists"),
     ],
 )
 def test_a_wrong_argument_is_one_sentence_and_writes_nothing(
@@ -216,6 +219,30 @@ def test_a_wrong_argument_is_one_sentence_and_writes_nothing(
     with pytest.raises(InputError, match=words):
         campaigns.reproduce(**(FEW | wrong), out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_in_the_place_of_the_data_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "cifar10.npz").touch()
+    with pytest.raises(InputError, match="`data_dir`"):
+        campaigns.reproduce(**FEW, data_dir=tmp_path / "cifar10.npz", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_record_of_another_command_is_not_taken_for_the_campaigns(
+    tmp_path: Path, tiny: dict[str, Any]
+) -> None:
+    """`vicinal evaluate` draws differently and writes neither hardware nor date."""
+    few = FEW | {"table": "alps/table-2", "only": ["erm"]}
+    first = campaigns.reproduce(**few, out=tmp_path, overrides=tiny)
+    (folder,) = first.folders
+    file = folder / "erm-seed0" / "results.jsonl"
+    other = {"attack": "clean", "n": 500, "error": 2.0, "accuracy": -1.0}
+    records.append(file, other)
+    assert numbers(campaigns.reproduce(**few, out=tmp_path, overrides=tiny)) == numbers(first)
+    records.rewrite(file, [other])
+    again = campaigns.reproduce(**few, out=tmp_path, overrides=tiny)
+    assert numbers(again) == numbers(first)
+    assert "None" not in again.records[0]["hardware"]
 
 
 def test_the_first_seed_moves_all(tmp_path: Path, tiny: dict[str, Any]) -> None:

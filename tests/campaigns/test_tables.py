@@ -97,6 +97,21 @@ def test_at_smoke_one_recipe_stands_in_at_a_budget_that_moves_digits(table: str)
     assert {_space(cell) for cell in found} <= {"pixel"}
 
 
+@pytest.mark.parametrize(
+    ("table", "papers", "used"),
+    [
+        ("alps/table-5", " FGSM eps=4/255", " FGSM eps=0.1"),
+        ("alps/table-6", " PGD-10 eps=4/255 step=1/255", " PGD-10 eps=0.1 step=0.025"),
+    ],
+)
+def test_at_smoke_the_condition_names_the_budget_that_is_used(
+    table: str, papers: str, used: str
+) -> None:
+    for cell in cells_of(table, scale="smoke"):
+        assert cell.condition.endswith(papers if cell.recipe is None else used)
+    assert all(cell.condition.endswith(papers) for cell in cells_of(table, scale="small"))
+
+
 def test_the_demo_has_five_methods_under_six_conditions_and_no_paper() -> None:
     found = cells_of("alps/demo", scale="smoke")
     assert list(dict.fromkeys(cell.key for cell in found)) == list(METHODS)

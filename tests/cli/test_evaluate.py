@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from vicinal import records
 from vicinal.cli import main
 from vicinal.recipes import run
 
@@ -50,3 +52,19 @@ def test_an_unfinished_run_says_how_to_finish_it(
     (tmp_path / "recipe.yaml").write_bytes((folder / "recipe.yaml").read_bytes())
     assert main(["evaluate", str(tmp_path)]) == 2
     assert f"vicinal train --resume {tmp_path}" in capsys.readouterr().err
+
+
+def test_the_title_says_net_and_data_and_json_has_a_schema(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("recipe.yaml", "weights.safetensors"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["evaluate", str(tmp_path), "--n", "5"]) == 0
+    assert "alps/cifar10-vgg16 alps, smoke, seed 0: digits_net on digits" in capsys.readouterr().out
+    assert main(["evaluate", str(tmp_path), "--n", "5", "--json"]) == 0
+    found = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
+    assert all(record["schema"] == records.SCHEMA for record in found)

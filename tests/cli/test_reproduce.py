@@ -46,6 +46,8 @@ def test_it_prints_the_table_and_where_everything_lies(
     for text in ("6.13±0.212", "difference", "not run", "digits in place of CIFAR-10"):
         assert text in shown.out
     assert "2 tasks to do" in shown.err
+    assert f"table: {tmp_path / 'alps-table-2-smoke.md'}" in shown.out.splitlines()
+    assert f"page: {tmp_path / 'alps-table-2-smoke.html'}" in shown.out.splitlines()
     for name in ("alps-table-2-smoke.jsonl", "alps-table-2-smoke.md", "alps-table-2-smoke.html"):
         assert (tmp_path / name).is_file()
         assert str(tmp_path / name) in shown.out
@@ -93,6 +95,36 @@ def test_an_unknown_table_names_the_nearest(tmp_path: Path) -> None:
     args = parse("alps/table-22", "--out", str(tmp_path))
     with pytest.raises(InputError, match="Did you mean alps/table-2"):
         args.run(args)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        (["--only", "foo"], "`only`"),
+        (["--models", "foo"], "`models`"),
+        (["--seeds", "0"], "`seeds`"),
+        (["--jobs", "0"], "`jobs`"),
+        (["--data-dir", "no/such/folder"], "`data_dir`"),
+    ],
+)
+def test_a_wrong_argument_leaves_nothing_behind(
+    wrong: list[str], text: str, tmp_path: Path
+) -> None:
+    args = parse(*words(tmp_path / "out"), *wrong)
+    with pytest.raises(InputError, match=text):
+        args.run(args)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_without_data_are_no_failure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    out = str(tmp_path / "out")
+    args = parse("alps/table-2", "--scale", "small", "--data-dir", str(data), "--out", out)
+    assert args.run(args) == 0
+    assert "no data" in capsys.readouterr().out
 
 
 def test_the_help_has_commands_to_copy(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 import vicinal
@@ -146,3 +148,59 @@ def test_a_run_of_another_recipe_is_one_line(
 def test_without_a_recipe_it_says_where_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train"]) == 2
     assert "vicinal list recipes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("field", ["--epochs", "--batch-size", "--train-subset"])
+def test_a_number_left_out_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], field: str
+) -> None:
+    words = ["train", NAME, "--scale", "smoke", "--run-dir", str(tmp_path / "run"), field]
+    assert main(words) == 2
+    shown = capsys.readouterr().err
+    assert "must be a number; got True. Is its value missing?" in shown
+    assert not (tmp_path / "run").exists()
+
+
+def test_missing_data_is_one_line_that_names_the_option(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", NAME, "--run-dir", str(tmp_path / "run")]) == 2
+    (shown,) = capsys.readouterr().err.splitlines()
+    assert "`--data-dir` for cifar10 must be" in shown
+    assert "`--scale smoke` needs none" in shown
+
+
+@pytest.fixture
+def threads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Every number of threads that was set; none is really."""
+    seen: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", seen.append)
+    return seen
+
+
+def test_smoke_takes_one_thread_and_a_run_keeps_its_own(tmp_path: Path, threads: list[int]) -> None:
+    words = ["train", NAME, *TINY, "--run-dir", str(tmp_path)]
+    assert main(words) == 0
+    assert threads == [1]
+    file = tmp_path / "environment.json"
+    facts = {**json.loads(file.read_text(encoding="utf-8")), "threads": 3}
+    file.write_text(json.dumps(facts), encoding="utf-8")
+    resumed = ["train", "--resume", str(tmp_path)]
+    for argv in (resumed, words, ["evaluate", str(tmp_path)]):
+        threads.clear()
+        assert main(argv) == 0
+        assert threads == [3], argv
+        threads.clear()
+        assert main([*argv, "--threads", "2"]) == 0
+        assert threads == [2], argv
+
+
+def test_json_has_a_schema_and_no_nan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("vicinal.engine.train", lambda *_, **__: iter([{"loss": math.nan}]))
+    assert _train(tmp_path, "--json") == 0
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {
+        "schema": records.SCHEMA,
+        "loss": None,
+    }

@@ -37,13 +37,15 @@ def test_the_tensor_does_not_share_the_arrays_memory() -> None:
 @pytest.mark.parametrize(
     ("x", "said"),
     [
-        (COLOUR / 255, r"uint8 images; got float64\. Did you mean"),
+        (COLOUR / 255, r"uint8 images; got float64 with values in \[0, 0.7.*\]\. Did you mean"),
+        (COLOUR / 255 - 0.5, r"uint8 images; got float64 with values in \[-0\.5, 0\.\d+\]\.$"),
+        (COLOUR.astype(np.float32), r"uint8 images; got float32 with values in \[0, 179\]\.$"),
         (COLOUR.astype(np.int64), "uint8 images; got int64"),
         (COLOUR[0, 0], r"shape \(N, H, W, C\)"),
         (COLOUR[:0], r"N >= 1"),
         (np.zeros((2, 3, 5, 6), np.uint8), "channels last"),
     ],
-    ids=["float", "int64", "2d", "empty", "channels_first"],
+    ids=["float", "centred", "floats_to_255", "int64", "2d", "empty", "channels_first"],
 )
 def test_other_images_are_refused_by_name(x: NDArray[Any], said: str) -> None:
     with pytest.raises(InputError, match=f"^x_train of f must.*{said}"):

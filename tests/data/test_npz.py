@@ -153,3 +153,13 @@ def test_another_kind_of_file_is_refused(tmp_path: Path) -> None:
         np.save(file, np.zeros(3))
     with pytest.raises(InputError, match=r"must be a NumPy \.npz archive"):
         read_npz(tmp_path)
+
+
+def test_labels_that_start_at_one_are_refused(tmp_path: Path) -> None:
+    one = arrays(y_train=np.array([1, 2, 3, 1, 2, 3]), y_test=np.array([1, 2, 3]))
+    path = save(tmp_path / "a.npz", one)
+    with pytest.raises(InputError, match=r"got 1 to 3, .* Do your labels start at 1\?$"):
+        read_npz(path)
+    assert read_archive(path, name="a", num_classes=4).num_classes == 4
+    rare = save(tmp_path / "b.npz", {**one, "y_test": np.array([0, 1, 2])})
+    assert read_npz(rare).num_classes == 4

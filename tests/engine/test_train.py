@@ -25,6 +25,7 @@ from engine.tiny_run import (
     tiny_run,
     weights_of,
 )
+from vicinal import _checks
 from vicinal._checks import InputError
 from vicinal._typing import Model
 from vicinal.engine import SGD, Constant, Cyclic, Step, train
@@ -366,3 +367,25 @@ def test_a_wrong_argument_is_one_sentence_before_anything_is_written(
     with pytest.raises(InputError, match=f"^`{name}` must [^\n]*$"):
         list(tiny_run(tmp_path / "run", **{name: value}))
     assert not (tmp_path / "run").exists()
+
+
+def test_logits_that_are_not_finite_are_divergence_too(tmp_path: Path) -> None:
+    """The library's objectives see them first; the last good checkpoint stands all the same."""
+    model, calls = tiny_net(), iter(range(1, 10**6))
+
+    def spoil(_module: nn.Module, _inputs: Any, z: Tensor) -> Tensor:
+        return z * math.nan if next(calls) == STEPS + 2 else z
+
+    model.register_forward_hook(spoil)
+
+    def objective(model: Model, x: Tensor, y: Tensor, *, rng: Any = None) -> Tensor:
+        del rng
+        return nn.functional.cross_entropy(_checks.training_logits(model(x), n=len(x)), y)
+
+    steps = tiny_run(tmp_path, model=model, objective=objective)
+    next(steps)
+    good = (tmp_path / "checkpoint.pt").read_bytes()
+    with pytest.raises(Diverged, match=r"^training diverged in epoch 2 of 3: a logit [^\n]*\?$"):
+        next(steps)
+    assert (tmp_path / "checkpoint.pt").read_bytes() == good
+    assert not model.training

@@ -200,6 +200,7 @@ def test_without_attacks_there_is_the_clean_accuracy() -> None:
         ([attacks.FGSM(eps=0.1), attacks.FGSM(eps=0.1)], "must have different names; got two of"),
         (attacks.FGSM(eps=0.1), r"attacks by name, or a list .*attacks=\[\.\.\.\]"),
         ("all", "`attacks` must hold attacks"),
+        ([attacks.FGSM], r"got FGSM\. Did you mean FGSM\(eps=\.\.\.\)\?"),
         ({"fgsm": 0.1}, "`attacks` must hold attacks"),
     ],
 )

@@ -15,7 +15,7 @@ from scipy import stats
 from torch import Tensor
 
 import laws
-from vicinal.maths.randomness import beta, integers, normal, permutation, uniform
+from vicinal.maths.randomness import beta, integers, moved, normal, permutation, uniform
 
 LEVEL = 1e-6
 LIKE = torch.zeros(1)
@@ -120,3 +120,27 @@ def test_beta_draws_are_numbers_in_the_unit_interval(a: float) -> None:
     for b in (1e-300, 1e-4, 1.0, 1e6, 1e300):
         drawn = beta(500, a=a, b=b, like=LIKE, rng=generator())
         assert ((drawn >= 0) & (drawn <= 1)).all()
+
+
+def test_a_shape_next_to_nothing_draws_a_coin() -> None:
+    """Of 1e-320 both logarithms are infinite, and their difference would be no number."""
+    drawn = beta(500, a=1e-320, b=1e-320, like=LIKE, rng=generator())
+    assert set(drawn.tolist()) == {0.0, 1.0}
+
+
+def test_a_tensor_is_moved_without_waiting_from_the_cpu_to_cuda_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[bool] = []
+
+    def to(tensor: Tensor, *_: object, non_blocking: bool = False) -> Tensor:
+        seen.append(non_blocking)
+        return tensor
+
+    monkeypatch.setattr(Tensor, "to", to)
+    draw = torch.rand(3, dtype=torch.float64)
+    far = torch.empty(3, device="meta")
+    for tensor, kind in ((draw, "cpu"), (draw, "cuda"), (draw, "mps"), (far, "cuda")):
+        found = moved(tensor, torch.device(kind))
+        assert found.dtype == (torch.float32 if kind == "mps" else tensor.dtype)
+    assert seen == [False, True, False, False]

@@ -186,3 +186,11 @@ def test_label_move_alone_needs_no_partner() -> None:
     alone = objectives.Vicinal(labels=labels.LeastLikelyShift(eps=0.2))
     loss = alone(nets.smooth_net(), torch.rand(1, 3, 4, 4).double(), torch.tensor([0]))
     assert torch.isfinite(loss)
+
+
+def test_every_beta_with_one_flat_side_has_its_mode_at_the_end() -> None:
+    """(a - 1)/(a + 1 - 2), rounded step by step, would be above 1 for many a: 7.53 is one."""
+    drawn = (1 + 50 * torch.rand(2000, dtype=torch.float64)).tolist()
+    for a in (7.53, *drawn):
+        assert ALPS.from_beta(a=a, b=1.0).mode == 1.0
+        assert ALPS.from_beta(a=1.0, b=a).mode == 0.0

@@ -30,6 +30,10 @@ class Case(NamedTuple):
     eps: float
 
 
+def _block_diagonal(blocks: Sequence[Array | sparse.sparray | sparse.spmatrix]) -> sparse.sparray:
+    return sparse.block_diag([sparse.coo_array(block) for block in blocks], format="csr")
+
+
 def worst_value(case: Case) -> float:
     """Solve one program, written as in the paper: variables q~ and t >= |q~ - q|."""
     v, q, eps = case
@@ -71,9 +75,9 @@ def worst_values(cases: Sequence[Case]) -> Array:
     cost = np.concatenate([np.concatenate([-v, v]) for v, _, _ in cases])
     found = linprog(
         cost,
-        A_ub=sparse.vstack([sparse.block_diag(blocks), sparse.block_diag(sums)], format="csr"),
+        A_ub=sparse.vstack([_block_diagonal(blocks), _block_diagonal(sums)], format="csr"),
         b_ub=np.concatenate([*least, radius]),
-        A_eq=sparse.block_diag(signs, format="csr"),
+        A_eq=_block_diagonal(signs),
         b_eq=np.zeros(len(cases)),
         bounds=(0, None),
         method="highs",

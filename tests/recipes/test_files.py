@@ -173,3 +173,11 @@ def test_an_edited_recipe_names_its_file_and_field(tmp_path: Path) -> None:
     file.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=r"recipe\.yaml is no resolved recipe: .*`epochs`"):
         files.read(file)
+
+
+def test_an_exchanged_objective_makes_the_method_custom() -> None:
+    name = "alps/cifar10-preactresnet18"
+    same = files.recipe(name, scale="smoke", overrides={"objective.eps": 0.3})
+    again = files.recipe(name, scale="smoke", overrides={"objective.name": "ALPS"})
+    other = files.recipe(name, scale="smoke", overrides={"objective.name": "MixUp"})
+    assert (same.method, again.method, other.method) == ("alps", "alps", "custom")

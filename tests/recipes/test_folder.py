@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,35 @@ def test_the_same_recipe_may_come_again_and_another_may_not(tmp_path: Path) -> N
     with pytest.raises(InputError, match="`seed` is 0 there and 1 here"):
         folder.open_folder(other, tmp_path, device=torch.device("cpu"), data_dir=None)
     assert files.read(tmp_path / "recipe.yaml") == recipe
+
+
+def _began(where: Path, **facts: object) -> None:
+    (where / "environment.json").write_text(json.dumps(facts), encoding="utf-8")
+
+
+def test_a_run_goes_on_with_its_threads_and_its_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _began(tmp_path, threads=3, device="cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert folder.recorded_threads(tmp_path) == 3
+    assert folder.run_device(tmp_path, "auto").type == "cpu"
+    assert folder.run_device(tmp_path, "cuda").type == "cuda"
+
+
+def test_a_device_that_is_gone_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    _began(tmp_path, device="cuda:0")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with caplog.at_level("WARNING"):
+        assert folder.run_device(tmp_path, "auto").type == "cpu"
+    assert "began on cuda, which is not here: cpu goes on" in caplog.text
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"threads": true}', '{"threads": 0}'])
+def test_what_is_not_recorded_is_not_known(tmp_path: Path, text: str) -> None:
+    (tmp_path / "environment.json").write_text(text, encoding="utf-8")
+    assert folder.recorded_threads(tmp_path) is None
+    assert folder.data_folder(tmp_path, None) is None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from vicinal import attacks, data, records
+from vicinal import attacks, data, objectives, records
 from vicinal._checks import InputError
 from vicinal.recipes import judge, run
 
@@ -95,3 +95,8 @@ def test_mistakes_are_found_before_anything_is_computed(folder: Path, tmp_path: 
     with pytest.raises(InputError, match="is no run folder"):
         judge.evaluate_run(folder, attacks=[f"transfer(source={str(tmp_path)!r}, attack=fgsm)"])
     assert (folder / "results.jsonl").read_bytes() == before
+
+
+def test_records_say_the_objective(folder: Path) -> None:
+    (found,) = judge.evaluate_run(folder, n=5)[:1]
+    assert found["objective"] == repr(objectives.ERM())

@@ -143,9 +143,13 @@ def test_an_attack_without_eps_takes_the_budget() -> None:
     assert parse_attack("pgd(steps=50)", budget=BUDGET) == PGD(eps=0.1, step_size=0.025, steps=50)
 
 
-def test_an_attack_with_eps_takes_nothing_from_the_budget() -> None:
-    with pytest.raises(InputError, match="'pgd' must be given step_size and steps"):
-        parse_attack("pgd(eps=8/255)", budget=BUDGET)
+def test_what_a_text_leaves_out_of_a_budget_is_filled() -> None:
+    found = parse_attack("pgd(eps=8/255, steps=50)", budget=BUDGET)
+    assert found == PGD(eps=8 / 255, step_size=0.025, steps=50)
+    found = parse_attack("pgd(eps=8/255)", budget=BUDGET)
+    assert found == PGD(eps=8 / 255, step_size=0.025, steps=10)
+    with pytest.raises(InputError, match="'pgd' must be given step_size"):
+        parse_attack("pgd(eps=8/255, steps=50)")
 
 
 @pytest.mark.parametrize(

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vicinal import data, engine, records
 from vicinal._checks import InputError
-from vicinal.recipes import files, run
+from vicinal.recipes import files, resolve, run
+from vicinal.recipes.schema import Recipe
 
 NAME = "alps/cifar10-preactresnet18"
 QUICK: dict[str, Any] = {"epochs": 2, "train_subset": 200, "model.width": 4}
@@ -236,3 +238,102 @@ def test_a_refused_recipe_makes_no_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"`train_subset` must be at most the split's 1297"):
         _train(tmp_path / "run", overrides={"train_subset": 5000})
     assert not (tmp_path / "run").exists()
+
+
+def _stand_in() -> data.ImageSet:
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randint(0, 256, (60, 3, 32, 32), generator=rng, dtype=torch.uint8)
+    split = data.Split(x=x, y=torch.arange(60) % 10)
+    return data.ImageSet(name="cifar10", train=split, test=split, num_classes=10)
+
+
+def _handed_over(recipe: Recipe, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What `stream` gives to the engine."""
+    found: dict[str, Any] = {}
+
+    def record(
+        model: nn.Module, objective: object, loader: object, **more: object
+    ) -> Iterator[Any]:
+        found.update(model=model, objective=objective, loader=loader, **more)
+        return iter(())
+
+    monkeypatch.setattr(engine, "train", record)
+    assert list(run.stream(recipe, run_dir=folder, device="cpu")) == []
+    return found
+
+
+@pytest.mark.parametrize("scale", ["smoke", "small"])
+@pytest.mark.parametrize("method", list(files.methods(NAME)))
+def test_the_engine_gets_what_the_recipe_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, scale: str
+) -> None:
+    overrides: dict[str, Any] = {"model.width": 4}
+    if scale == "small":
+        monkeypatch.setattr(data, "load", lambda *_, **__: _stand_in())
+        overrides["train_subset"] = 50
+    recipe = files.recipe(NAME, method=method, scale=scale, seed=5, overrides=overrides)
+    found = _handed_over(recipe, tmp_path / "run", monkeypatch)
+    assert found["objective"] == resolve.objective(recipe)
+    assert found["optimizer"] == resolve.optimizer(recipe)
+    assert found["schedule"] == resolve.schedule(recipe)
+    for name in ("seed", "precision", "channels_last", "epochs"):
+        assert found[name] == getattr(recipe, name), name
+    loader = found["loader"]
+    assert (loader.pad, loader.flip) == (recipe.augment.pad, recipe.augment.flip)
+    assert (loader.batch_size, loader.shuffle) == (recipe.batch_size, True)
+    assert loader.channels_last == recipe.channels_last
+    assert len(loader.split) == (recipe.train_subset or 1297)
+    rates = {m.p for m in found["model"].modules() if isinstance(m, nn.Dropout)} - {0.0}
+    assert rates == ({0.5} if method == "dropout" else set())
+
+
+@pytest.mark.parametrize("scale", ["smoke", "small"])
+def test_scales_differ_where_the_wiring_is_tested(scale: str) -> None:
+    recipe = files.recipe(NAME, scale=scale)
+    small = scale == "small"
+    assert (recipe.augment.pad, recipe.augment.flip) == ((4, True) if small else (0, False))
+    assert (recipe.precision, recipe.channels_last) == (
+        ("bf16", True) if small else ("fp32", False)
+    )
+
+
+def test_the_engine_gets_weights_of_the_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nets = []
+    for place, seed in enumerate((0, 0, 1)):
+        recipe = files.recipe(NAME, scale="smoke", seed=seed)
+        found = _handed_over(recipe, tmp_path / str(place), monkeypatch)
+        nets.append(found["model"].state_dict())
+    assert _equal(nets[0], nets[1])
+    assert not _equal(nets[0], nets[2])
+
+
+def test_a_constant_channel_can_be_trained_on(tmp_path: Path) -> None:
+    x = np.zeros((20, 8, 8, 3), dtype=np.uint8)
+    x[..., 0] = np.random.default_rng(0).integers(0, 256, (20, 8, 8))
+    x[..., 1] = 77
+    y = np.arange(20) % 2
+    np.savez(tmp_path / "set.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    overrides = {"dataset": "npz", "train_subset": None, "batch_size": 10, "epochs": 1}
+    found = _train(tmp_path / "run", data_dir=tmp_path / "set.npz", overrides=overrides)
+    assert found.recipe.model.arguments["std"][1:] == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("objective", ["ALPS", "MixUp", "CutMix", "ManifoldMixUp", "Interpolate"])
+def test_one_image_cannot_be_mixed_and_makes_no_folder(tmp_path: Path, objective: str) -> None:
+    chosen: dict[str, Any] = {"objective": objective}
+    if objective == "Interpolate":
+        chosen = {"objective": "Vicinal", "objective.inputs": "Interpolate"}
+    with pytest.raises(InputError, match="`batch_size` must be at least 2 for") as refusal:
+        _train(tmp_path / "run", overrides={**chosen, "batch_size": 1})
+    assert "drop_last" not in str(refusal.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_no_bar_is_drawn_before_the_data_are_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(data.MissingData):
+        run.train(NAME, run_dir=tmp_path / "run", progress=True)
+    assert not capsys.readouterr().err

@@ -83,3 +83,21 @@ def test_suggestions_go_by_the_last_word_and_prefer_the_objective() -> None:
 
 def test_field_names_reach_into_the_parts() -> None:
     assert {"epochs", "augment.pad", "objective.name", "evaluation.eps"} <= set(field_names())
+
+
+@pytest.mark.parametrize("field", ["epochs", "batch_size", "train_subset", "seed"])
+@pytest.mark.parametrize("value", [True, False])
+def test_a_boolean_is_no_number(field: str, value: bool) -> None:
+    with pytest.raises(InputError, match=f"`{field}` must be a number; got {value}"):
+        read_recipe({**GOOD, field: value})
+
+
+@pytest.mark.parametrize("field", ["eps", "steps", "attack_subset"])
+def test_a_boolean_is_no_number_inside_a_part(field: str) -> None:
+    with pytest.raises(InputError, match=rf"`evaluation\.{field}` must be a number; got True"):
+        read_recipe({**GOOD, "evaluation": {field: True}})
+
+
+def test_a_boolean_stays_one_where_it_belongs() -> None:
+    recipe = read_recipe({**GOOD, "channels_last": True, "augment": {"flip": False}})
+    assert (recipe.channels_last, recipe.augment.flip) == (True, False)

@@ -128,6 +128,11 @@ def test_a_stand_in_is_named_in_the_title() -> None:
     assert "digits, digits_net in their place" in section.title
 
 
+def test_a_stand_in_has_no_difference_from_the_paper() -> None:
+    row = only_row(stand_in="digits, digits_net")
+    assert (row["paper"], row["ours"], row["difference"]) == ("3.80±0.060", "4.00±0.12", "-")
+
+
 def test_datasets_models_conditions_and_metrics_are_sections() -> None:
     cells = [
         cell(),
