@@ -9,7 +9,7 @@ import pytest
 from vicinal._checks import InputError
 from vicinal.campaigns.lock import alone
 
-pytest.importorskip("fcntl")
+pytest.importorskip("fcntl", reason="the lock needs file locks as Unix has them")
 
 
 def test_a_second_campaign_is_refused_until_the_first_ends(tmp_path: Path) -> None:
