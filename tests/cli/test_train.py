@@ -105,6 +105,19 @@ def test_ctrl_c_says_how_to_go_on(
     assert (tmp_path / "weights.safetensors").exists()
 
 
+def test_ctrl_c_before_there_is_a_run_promises_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vicinal.data.load", interrupted)
+    assert _train(tmp_path / "run") == 130
+    shown = capsys.readouterr().err.splitlines()[-1]
+    assert shown == "vicinal: interrupted; nothing was begun yet"
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("argv", "sentence"),
     [

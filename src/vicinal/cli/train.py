@@ -94,7 +94,9 @@ def run(args: argparse.Namespace) -> int:
         told = str(error).replace("`data_dir`", "`--data-dir`")
         raise InputError(f"{told} `--scale smoke` needs none.") from None
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"go on with: vicinal train --resume {folder}") from None
+        begun = (folder / "recipe.yaml").is_file()
+        hint = f"go on with: vicinal train --resume {folder}" if begun else "nothing was begun yet"
+        raise KeyboardInterrupt(hint) from None
     if not args.json:
         _tell(folder, last)
     return 0
