@@ -18,16 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from vicinal import data, engine, records
 from vicinal._checks import InputError
-from vicinal.recipes import files, resolve
+from vicinal.recipes import files, loading, resolve
 from vicinal.recipes.device import pick_device
 from vicinal.recipes.folder import data_folder, default_folder, open_folder, run_device
 from vicinal.recipes.progress import training_bar
-from vicinal.recipes.schema import Part, Recipe
+from vicinal.recipes.schema import Recipe
 from vicinal.records import Record
 
 __all__ = [
@@ -190,10 +189,10 @@ class _Job:
 def _prepare(recipe: Recipe, *, run_dir: Path, data_dir: str | Path | None, device: str) -> _Job:
     where = run_device(run_dir, device)
     _check_partners(recipe)
-    images = data.load(recipe.dataset, data_dir=data_folder(run_dir, data_dir))
-    recipe = _with_data(recipe, images)
+    images = loading.open_images(recipe, data_folder(run_dir, data_dir))
+    recipe = loading.with_data(recipe, images)
     model = _initial_model(recipe).to(where)
-    loader = _loader(recipe, images.train, where)
+    loader = loading.training_loader(recipe, images, where)
     # Last of what can refuse the recipe: a refused one leaves no folder behind.
     open_folder(recipe, run_dir, device=where, data_dir=data_dir)
     return _Job(recipe=recipe, model=model, loader=loader)
@@ -226,47 +225,10 @@ def _epochs(
     )
 
 
-def _with_data(recipe: Recipe, images: data.ImageSet) -> Recipe:
-    """Write into the recipe what its model must know of the data."""
-    mean, std = data.channel_statistics(images.train.x)
-    known = {
-        "num_classes": images.num_classes,
-        "in_channels": images.train.x.shape[1],
-        "mean": [float(value) for value in mean],
-        # A channel that is the same everywhere has nothing to be divided by.
-        "std": [float(value) or 1.0 for value in std],
-    }
-    part = Part(**{**recipe.model.model_dump(), **known})
-    return recipe.model_copy(update={"model": part})
-
-
 def _initial_model(recipe: Recipe) -> nn.Module:
     """Build the net from the recipe's seed; torch's global generator is left as it was."""
     with engine.isolated(recipe.seed, "initial weights"):
         return resolve.model(recipe)
-
-
-def _loader(recipe: Recipe, split: data.Split, device: torch.device) -> data.Loader:
-    split = _subset(split, recipe.train_subset)
-    return data.Loader(
-        split=split,
-        batch_size=recipe.batch_size,
-        pad=recipe.augment.pad,
-        flip=recipe.augment.flip,
-        shuffle=True,
-        drop_last=len(split.y) % recipe.batch_size == 1,
-        device=device,
-        channels_last=recipe.channels_last,
-    )
-
-
-def _subset(split: data.Split, n: int | None) -> data.Split:
-    if n is None:
-        return split
-    try:
-        return data.balanced_subset(split, n)
-    except InputError as error:
-        raise InputError(str(error).replace("`n`", "`train_subset`")) from None
 
 
 def load(path: str | Path, *, device: str = "cpu") -> nn.Module:

@@ -47,16 +47,21 @@ class _Closed(BaseModel):
     def _no_bool_as_number(cls, value: object, info: ValidationInfo) -> object:
         """Refuse True where a number belongs: pydantic would take it for 1."""
         wanted = cls.model_fields[str(info.field_name)].annotation
-        if isinstance(value, bool) and wanted in (int, float, int | None):
+        if isinstance(value, bool) and wanted in (int, float, int | None, float | None):
             raise PydanticCustomError("bool_as_number", "must be a number")
         return value
 
 
 class Augment(_Closed):
-    """Random crops from images padded by `pad` zeros, and mirrored images; both per image."""
+    """Random crops from images padded by `pad` zeros, and mirrored images; both per image.
+
+    Sets that stream from their files have no `pad`; they have a `size` and a rule, the `view`.
+    """
 
     pad: int = Field(default=4, ge=0)
     flip: bool = True
+    size: int | None = Field(default=None, ge=1)
+    view: Literal["resized", "cropped"] | None = None
 
 
 class Evaluation(_Closed):
@@ -81,6 +86,8 @@ class Recipe(_Closed):
     seed: int = Field(default=0, ge=0)
     dataset: str
     train_subset: int | None = Field(default=None, ge=1)
+    validation: int | None = Field(default=None, ge=1)
+    workers: int = Field(default=2, ge=0)
     augment: Augment = Augment()
     model: Part
     objective: Part
@@ -88,8 +95,14 @@ class Recipe(_Closed):
     batch_size: int = Field(ge=1)
     optimizer: Part
     schedule: Part
+    select: Literal["last", "best"] = "last"
+    ema: float | None = Field(default=None, gt=0, lt=1)
+    accumulate: int = Field(default=1, ge=1)
     precision: Literal["fp32", "bf16"] = "fp32"
     channels_last: bool = False
+    compile: bool = False
+    mix_scope: Literal["local", "global"] = "local"
+    sync_batchnorm: bool = False
     evaluation: Evaluation = Evaluation()
 
 
