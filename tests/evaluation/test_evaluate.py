@@ -150,6 +150,40 @@ def test_passes_are_those_that_hooks_count() -> None:
         assert sum(verdict.backward for verdict in found) == model.backward_images
 
 
+def test_what_the_model_said_of_clean_images_is_kept_in_order() -> None:
+    """From the forward pass that is counted: `test_passes_are_those_that_hooks_count`."""
+    model, (x, y) = _model(), _data(13)
+    results = evaluate(model, [(x[:8], y[:8]), (x[8:], y[8:])], attacks={"a": Breaking(0)})
+    clean, attacked = results.verdicts["clean"], results.verdicts["a"]
+    assert clean.logits is not None
+    torch.testing.assert_close(clean.logits, clean_logits(model, x))
+    assert clean.classes is not None
+    assert torch.equal(clean.classes, y)
+    assert (attacked.logits, attacked.classes) == (None, None)
+    assert [one.n for one in results.per_class("a")] == torch.bincount(y, minlength=3).tolist()
+    lost = sum(round(one.n * one.accuracy) for one in results.per_class("a"))
+    assert lost == 11  # the first image of each of the two batches
+
+
+def test_scores_do_not_depend_on_the_batch_size_or_on_soft_labels() -> None:
+    model, (x, y) = _model(), _data()
+    q = 0.8 * nn.functional.one_hot(y, 3).float() + 0.2 / 3
+    whole = evaluate(model, (x, y)).records[0]
+    for parts in ([(x[:7], y[:7]), (x[7:], y[7:])], [(x, q)]):
+        found = evaluate(model, parts).records[0]
+        assert found.keys() == whole.keys() >= {"ece", "nll", "brier", "reliability", "per_class"}
+        for field in ("ece", "nll", "brier"):
+            assert found[field] == pytest.approx(whole[field], abs=1e-6)
+        assert found["per_class"] == whole["per_class"]
+
+
+def test_half_precision_logits_are_kept_wide_enough_to_score() -> None:
+    model, (x, y) = _model().bfloat16(), _data(12)
+    clean = evaluate(model, (x.bfloat16(), y)).verdicts["clean"]
+    assert clean.logits is not None
+    assert clean.logits.dtype == torch.float32
+
+
 def test_a_generator_makes_it_repeatable_and_leaves_the_global_one_alone() -> None:
     model, (x, y) = _model(), _data()
     chance = [attacks.PGD(eps=0.01, step_size=0.001, steps=1)]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
+from oracles import calibration as oracle
 from vicinal import records
 from vicinal._checks import InputError
 from vicinal.evaluation.results import Results, Verdicts
@@ -123,3 +126,104 @@ def test_the_worst_case_of_random_verdicts_is_that_of_a_loop() -> None:
     )
     for i, found in enumerate(results.worst_case().tolist()):
         assert found == all(bool(row[i]) for row in rows)
+
+
+CLASSES = 7
+SCORES = {"top5_error", "ece", "nll", "brier", "reliability"}
+
+
+def _predicted(k: int = CLASSES) -> Results:
+    """Clean verdicts with their logits, and two attacks that break some more."""
+    z, y = 2 * torch.randn(60, k), torch.randint(k - 1, (60,))
+    right = z.argmax(dim=1) == y
+    clean = replace(_verdicts(right.int().tolist()), logits=z, classes=y)
+    broken = [_verdicts((right & (torch.rand(60) > 0.5)).int().tolist()) for _ in range(2)]
+    return Results(verdicts={"clean": clean, "fgsm": broken[0], "pgd": broken[1]})
+
+
+def _logits(results: Results) -> tuple[list[list[float]], list[int]]:
+    clean = results.verdicts["clean"]
+    assert clean.logits is not None
+    assert clean.classes is not None
+    return clean.logits.tolist(), clean.classes.tolist()
+
+
+def test_clean_scores_are_those_of_loops_and_the_same_everywhere() -> None:
+    results = _predicted()
+    z, y = _logits(results)
+    clean, *others = results.records
+    assert clean["top5_error"] == results.top5_error
+    assert clean["ece"] == results.ece
+    assert clean["top5_error"] == pytest.approx(float(oracle.top_k_error(z, y, 5)), abs=1e-12)
+    assert clean["ece"] == pytest.approx(float(oracle.calibration_error(z, y, 15)), abs=1e-9)
+    assert clean["brier"] == pytest.approx(float(oracle.brier(z, y)), abs=1e-9)
+    logs = [math.log(oracle.probabilities(row)[k]) for row, k in zip(z, y, strict=True)]
+    assert clean["nll"] == pytest.approx(-sum(logs) / len(logs), abs=1e-9)
+    bins = oracle.reliability(z, y, 15)
+    assert clean["reliability"]["n"] == [n for n, _, _ in bins]
+    for field, i in (("confidence", 1), ("accuracy", 2)):
+        expected = [math.nan if one[i] is None else float(one[i] or 0) for one in bins]
+        assert clean["reliability"][field] == pytest.approx(expected, nan_ok=True)
+    assert all(not record.keys() & SCORES for record in others)
+
+
+@pytest.mark.parametrize("attack", ["clean", "fgsm", "pgd", "worst case"])
+def test_the_accuracy_of_each_class_is_told_for_every_column(attack: str) -> None:
+    results = _predicted()
+    _, y = _logits(results)
+    right = results.worst_case() if attack == "worst case" else results.verdicts[attack].correct
+    exact = oracle.per_class(right.tolist(), y, CLASSES)
+    (record,) = (one for one in results.records if one["attack"] == attack)
+    assert record["per_class"]["n"] == [n for n, _ in exact]
+    assert record["per_class"]["n"] == [one.n for one in results.per_class(attack)]
+    shares = [math.nan if share is None else float(share) for _, share in exact]
+    assert math.isnan(shares[-1])  # the last class has no image
+    for found in (
+        record["per_class"]["accuracy"],
+        [one.accuracy for one in results.per_class(attack)],
+    ):
+        assert found == pytest.approx(shares, nan_ok=True)
+
+
+@pytest.mark.parametrize(("k", "there"), [(5, False), (6, True)])
+def test_five_guesses_are_told_of_where_they_can_miss(k: int, there: bool) -> None:
+    results = _predicted(k)
+    assert ("top5_error" in results.records[0]) == there
+    assert (results.top5_error is not None) == there
+    assert ("top-5 error" in str(results)) == there
+    assert SCORES - results.records[0].keys() == (set() if there else {"top5_error"})
+
+
+def test_below_the_table_stands_what_the_clean_images_say_more() -> None:
+    results = _predicted()
+    *rows, last = str(results).splitlines()
+    assert len({len(row) for row in rows}) == 1
+    assert results.top5_error is not None
+    assert last == (
+        f"clean: top-5 error {100 * results.top5_error:.2f} %, "
+        f"calibration error (ECE) {100 * results.ece:.2f} %"
+    )
+
+
+def test_the_new_fields_survive_a_file_and_the_schema_stays(tmp_path: Path) -> None:
+    results = _predicted()
+    results.to_jsonl(tmp_path / "results.jsonl")
+    found = records.read(tmp_path / "results.jsonl")
+    for there, exact in zip(found, results.records, strict=True):
+        assert there == json.loads(records.line(exact))
+        assert there["schema"] == 1
+        assert there["per_class"]["accuracy"][-1] is None
+
+
+def test_results_without_logits_say_so() -> None:
+    results = _results()
+    asked: list[Callable[[], object]] = [
+        lambda: results.ece,
+        lambda: results.top5_error,
+        results.per_class,
+    ]
+    for ask in asked:
+        with pytest.raises(InputError, match="no logits and classes of clean images"):
+            ask()
+    with pytest.raises(InputError, match="no attack 'pdg'"):
+        _predicted().per_class("pdg")

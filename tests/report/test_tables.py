@@ -133,15 +133,67 @@ def test_a_stand_in_has_no_difference_from_the_paper() -> None:
     assert (row["paper"], row["ours"], row["difference"]) == ("3.80±0.060", "4.00±0.12", "-")
 
 
-def test_datasets_models_conditions_and_metrics_are_sections() -> None:
+def test_datasets_models_and_conditions_are_sections() -> None:
+    cells = [cell(), cell(model="VGG16"), cell(dataset="SVHN"), cell(condition="FGSM")]
+    assert len(tables.sections([table(), *cells])) == 4
+
+
+def both_errors(**fields: Any) -> list[dict[str, Any]]:
+    """A net's top-1 and top-5 error, the latter printed by the paper without a spread."""
+    top5 = {"metric": "top5_error", "paper": 18.25, "paper_std": None, "mean": 20.0, "std": 0.5}
+    return [cell(**fields), cell(**{**fields, **top5})]
+
+
+def test_top5_stands_beside_top1_with_the_papers_number_ours_and_their_difference() -> None:
+    (section,) = tables.sections([table(), *both_errors(), *both_errors(method="ALPS")])
+    assert section.title == (
+        "CIFAR-10, PreActResNet18, clean: top-1 error and top-5 error, %, n = 3"
+    )
+    assert [row[0] for row in section.rows] == ["ERM", "ALPS"]
+    assert dict(zip(section.header, section.rows[0], strict=True)) == {
+        "method": "ERM",
+        "top-1 paper": "3.80±0.060",
+        "top-1 ours": "4.00±0.12",
+        "top-1 difference": "+0.20",
+        "top-5 paper": "18.25",
+        "top-5 ours": "20.00±0.50",
+        "top-5 difference": "+1.75",
+    }
+
+
+def test_a_row_without_one_of_the_errors_has_dashes_there() -> None:
+    alone = cell(method="ALPS", metric="top5_error", paper=1.0, paper_std=None)
+    section = tables.sections([table(), *both_errors(), alone])[0]
+    assert section.rows[1] == ("ALPS", "-", "-", "-", "1.00", "4.00±0.12", "+3.00")
+
+
+def test_both_errors_in_two_spaces_are_told_apart() -> None:
+    attacked = both_errors(condition="FGSM", space="pixel")
+    twins = [{**one, "space": "normalised", "mean": 50.0} for one in attacked]
+    (section,) = tables.sections([table(), *attacked, *twins])
+    assert len(set(section.header)) == len(section.header) == 11
+    row = dict(zip(section.header, section.rows[0], strict=True))
+    assert row["top-5 ours"] == "20.00±0.50"
+    assert row["top-5 ours, normalised space"] == "50.00±0.50"
+    assert row["top-5 difference, normalised space"] == "+31.75"
+
+
+def test_table_4_fits_into_80_columns_with_its_longest_words() -> None:
+    wide = {"paper": 39.05, "paper_std": 0.151, "mean": 39.0, "std": 0.15}
+    top5 = {"paper": 18.25, "mean": 58.26, "std": 0.55, "metric": "top5_error", "paper_std": None}
     cells = [
-        cell(),
-        cell(model="VGG16"),
-        cell(dataset="SVHN"),
-        cell(condition="FGSM"),
-        cell(metric="top5_error"),
+        cell(method=name, **fields)
+        for name in ("Label Smoothing", "ALPS, mixing alone")
+        for fields in (wide, top5)
     ]
-    assert len(tables.sections([table(), *cells])) == 5
+    (rendered,) = tables.rich_tables([table(), *cells])
+    console = Console(width=80, file=io.StringIO())
+    console.print(rendered)
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert "…" not in shown
+    for word in ("ALPS, mixing alone", "39.05±0.151", "58.26±0.55", "+40.01"):
+        assert shown.count(word) >= 1
 
 
 def test_markdown_keeps_its_columns_whatever_the_words_hold() -> None:
@@ -181,6 +233,14 @@ def test_the_demo_table_fits_into_80_columns() -> None:
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue().count("44.4±1.2") == len(conditions)
     assert "…" not in console.file.getvalue()
+
+
+def test_words_in_brackets_are_shown_as_they_are() -> None:
+    (rendered,) = tables.rich_tables([table(), cell(method="[bold]ERM[/bold]")])
+    console = Console(width=100, file=io.StringIO())
+    console.print(rendered)
+    assert isinstance(console.file, io.StringIO)
+    assert "[bold]ERM[/bold]" in console.file.getvalue()
 
 
 def test_this_room_imports_no_torch() -> None:

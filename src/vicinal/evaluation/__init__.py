@@ -14,6 +14,7 @@ True
 """
 
 from vicinal.evaluation.evaluate import evaluate
+from vicinal.evaluation.merging import merged
 from vicinal.evaluation.results import Results
 
-__all__ = ["Results", "evaluate"]
+__all__ = ["Results", "evaluate", "merged"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import cast
 
 import torch
@@ -11,8 +12,10 @@ from torch import Tensor
 
 from vicinal._checks import InputError, images, labels, logits
 from vicinal._typing import Attack, Batch, Batches, Model
+from vicinal.evaluation.pieces import Pieces, Wrap, with_source
 from vicinal.evaluation.results import CLEAN, WORST, Results, Verdicts
 from vicinal.gradients import clean_logits
+from vicinal.maths.losses import widen
 from vicinal.maths.simplex import true_class
 
 __all__ = ["evaluate"]
@@ -28,8 +31,11 @@ def evaluate(
 ) -> Results:
     """Give the accuracy on clean images and under every attack, image by image.
 
+    Top-5 error, calibration and the accuracy of each class come from the same passes.
+
     The model is judged in eval mode and left as it was: mode, BatchNorm statistics, gradients.
-    Batches are moved to the model's device.
+    Batches are moved to the model's device; one that does not fit in its memory is attacked as a
+    whole all the same, with the same draws, while the model takes it piece by piece (`pieces`).
 
     Args:
         model: Pixels in [0, 1] go in, logits come out.
@@ -57,10 +63,12 @@ def evaluate(
     """
     named = _named(attacks)
     parts: dict[str, list[Verdicts]] = {name: [] for name in (CLEAN, *named)}
+    pieces = Pieces()
     for x, y in _batches(data, _device(model)):
-        parts[CLEAN].append(_clean(model, x, y))
+        parts[CLEAN].append(pieces.run(partial(_clean, model, x, y), n=x.shape[0], rng=rng))
         for name, attack in named.items():
-            parts[name].append(_attacked(attack, model, x, y, rng))
+            judge = partial(_attacked, attack, model, x, y, rng)
+            parts[name].append(pieces.run(judge, n=x.shape[0], rng=rng))
             if report is not None:
                 report(name, x.shape[0])
     if not parts[CLEAN]:
@@ -118,23 +126,26 @@ def _pairs(data: Batch | Batches) -> Batches:
     return cast(Batches, data)
 
 
-def _clean(model: Model, x: Tensor, y: Tensor) -> Verdicts:
+def _clean(model: Model, x: Tensor, y: Tensor, wrap: Wrap) -> Verdicts:
     began = time.perf_counter()
-    z = logits(clean_logits(model, x), n=x.shape[0])
+    z = logits(clean_logits(wrap(model), x), n=x.shape[0])
     labels(y, n=x.shape[0], num_classes=z.shape[1])
+    classes = true_class(y)
     return Verdicts(
-        correct=(z.argmax(dim=1) == true_class(y)).cpu(),
+        correct=(z.argmax(dim=1) == classes).cpu(),
         norms=torch.zeros(x.shape[0]),
         forward=x.shape[0],
         backward=0,
         seconds=time.perf_counter() - began,
+        logits=widen(z).cpu(),
+        classes=classes.cpu(),
     )
 
 
 def _attacked(
-    attack: Attack, model: Model, x: Tensor, y: Tensor, rng: torch.Generator | None
+    attack: Attack, model: Model, x: Tensor, y: Tensor, rng: torch.Generator | None, wrap: Wrap
 ) -> Verdicts:
-    result = attack(model, x, y, rng=rng)
+    result = with_source(attack, wrap)(wrap(model), x, y, rng=rng)
     return Verdicts(
         correct=(~result.success).cpu(),
         norms=result.norms.float().cpu(),
@@ -151,4 +162,11 @@ def _joined(parts: list[Verdicts]) -> Verdicts:
         forward=sum(part.forward for part in parts),
         backward=sum(part.backward for part in parts),
         seconds=sum(part.seconds for part in parts),
+        logits=_end_to_end([part.logits for part in parts]),
+        classes=_end_to_end([part.classes for part in parts]),
     )
+
+
+def _end_to_end(parts: list[Tensor | None]) -> Tensor | None:
+    there = [part for part in parts if part is not None]
+    return torch.cat(there) if there else None

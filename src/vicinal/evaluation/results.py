@@ -11,7 +11,14 @@ from torch import Tensor
 
 from vicinal import records
 from vicinal._checks import InputError, suggest
-from vicinal.metrics import accuracy, robustness_score
+from vicinal.evaluation.scores import per_class_fields, score_fields, told, top5_error
+from vicinal.metrics import (
+    ClassAccuracy,
+    accuracy,
+    expected_calibration_error,
+    per_class_accuracy,
+    robustness_score,
+)
 from vicinal.records import Record
 
 __all__ = ["CLEAN", "WORST", "Results", "Verdicts"]
@@ -33,6 +40,10 @@ class Verdicts:
         forward: Forward passes over batches, summed over images: passes times N.
         backward: Backward passes, counted likewise.
         seconds: Wall time.
+        logits: What the model said of each image, shape (N, K), on the CPU; None under attack,
+            whose results hold verdicts alone.
+        classes: The class of each image, shape (N,), on the CPU; None under attack, where the
+            images are those of "clean".
     """
 
     correct: Tensor
@@ -40,6 +51,8 @@ class Verdicts:
     forward: int
     backward: int
     seconds: float
+    logits: Tensor | None = None
+    classes: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,11 +85,14 @@ class Results:
         Raises:
             InputError: If no such attack was run.
         """
+        return accuracy(self._correct(attack))
+
+    def _correct(self, attack: str) -> Tensor:
         if attack == WORST:
-            return accuracy(self.worst_case())
+            return self.worst_case()
         if attack not in self.verdicts:
             raise InputError(f"no attack {attack!r} in these results.{suggest(attack, self)}")
-        return accuracy(self.verdicts[attack].correct)
+        return self.verdicts[attack].correct
 
     def __iter__(self) -> Iterator[str]:
         """Run through the attacks' names, "clean" first."""
@@ -90,23 +106,67 @@ class Results:
         """
         return torch.stack([verdict.correct for verdict in self.verdicts.values()]).all(dim=0)
 
+    def per_class(self, attack: str = CLEAN) -> list[ClassAccuracy]:
+        """Give the accuracy over the images of each class; clean and attacked alike.
+
+        Args:
+            attack: Its name, "clean", or "worst case".
+
+        Returns:
+            A pair (n, accuracy) for each of the K classes; NaN for a class without an image.
+
+        Raises:
+            InputError: If no such attack was run, or the results hold no classes.
+        """
+        z, y = self._judged()
+        return per_class_accuracy(self._correct(attack), y, num_classes=z.shape[1])
+
+    @property
+    def top5_error(self) -> float | None:
+        """The share of clean images whose class is not among five guesses; None if K <= 5."""
+        return top5_error(*self._judged())
+
+    @property
+    def ece(self) -> float:
+        """The expected calibration error on clean images, 15 bins (Guo et al. 2017), in [0, 1]."""
+        return expected_calibration_error(*self._judged())
+
+    def _judged(self) -> tuple[Tensor, Tensor]:
+        clean = self._clean()
+        if clean is None:
+            raise InputError(
+                "these results hold no logits and classes of clean images; `evaluate` keeps them."
+            )
+        return clean
+
+    def _clean(self) -> tuple[Tensor, Tensor] | None:
+        verdict = self.verdicts.get(CLEAN)
+        if verdict is None or verdict.logits is None or verdict.classes is None:
+            return None
+        return verdict.logits, verdict.classes
+
     @property
     def records(self) -> list[Record]:
         """One record per attack, JSON-able; errors and accuracies are shares in [0, 1]."""
-        found = [_record(name, verdict, self[CLEAN]) for name, verdict in self.verdicts.items()]
-        if len(self.verdicts) > 2:
-            worst = accuracy(self.worst_case())
-            n = len(self.worst_case())
-            found.append({
-                "kind": "evaluation",
-                "attack": WORST,
-                "n": n,
-                "correct": int(self.worst_case().sum()),
-                "accuracy": worst,
-                "error": 1 - worst,
-                "robustness_score": robustness_score(worst, self[CLEAN]),
-            })
-        return found
+        names = [*self.verdicts, WORST] if len(self.verdicts) > 2 else [*self.verdicts]
+        return [self._record(name) for name in names]
+
+    def _record(self, name: str) -> Record:
+        correct = self._correct(name)
+        right = accuracy(correct)
+        clean = self._clean()
+        return {
+            "kind": "evaluation",
+            "attack": name,
+            "n": len(correct),
+            "correct": int(correct.sum()),
+            "accuracy": right,
+            "error": 1 - right,
+            "robustness_score": robustness_score(right, self[CLEAN]),
+            **(_costs(self.verdicts[name]) if name in self.verdicts else {}),
+            **(score_fields(*clean) if clean is not None and name == CLEAN else {}),
+            **(per_class_fields(self.per_class(name)) if clean is not None else {}),
+        }
 
     def to_jsonl(self, path: str | Path) -> None:
         """Append the records to a file of JSON lines.
@@ -118,7 +178,7 @@ class Results:
             records.append(Path(path), record)
 
     def __str__(self) -> str:
-        """Write a small table: attack, accuracy and error in per cent, images, passes per image."""
+        """Write a small table of accuracies, errors and passes, and a line on clean images."""
         found = self.records
         names = [_shortened(record["attack"]) for record in found]
         wide = max(len(name) for name in names)
@@ -128,7 +188,8 @@ class Results:
             f"{100 * record['error']:>8.2f} {record['n']:>6} {_passes(record):>11}"
             for name, record in zip(names, found, strict=True)
         ]
-        return "\n".join([head, *rows])
+        foot = told(found[0])
+        return "\n".join([head, *rows, *([foot] if foot else [])])
 
 
 def _shortened(name: str) -> str:
@@ -141,16 +202,8 @@ def _passes(record: Record) -> str:
     return f"{record['forward'] / record['n']:g}+{record['backward'] / record['n']:g}"
 
 
-def _record(name: str, verdict: Verdicts, clean: float) -> Record:
-    right = accuracy(verdict.correct)
+def _costs(verdict: Verdicts) -> Record:
     return {
-        "kind": "evaluation",
-        "attack": name,
-        "n": len(verdict.correct),
-        "correct": int(verdict.correct.sum()),
-        "accuracy": right,
-        "error": 1 - right,
-        "robustness_score": robustness_score(right, clean),
         "norm_median": float(verdict.norms.median()),
         "norm_max": float(verdict.norms.max()),
         "forward": verdict.forward,

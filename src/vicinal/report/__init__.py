@@ -5,6 +5,7 @@ nothing else. What is measured, and how, is the business of `campaigns` and `eva
 """
 
 from vicinal.report.html import page
-from vicinal.report.tables import Section, markdown, rich_tables, sections
+from vicinal.report.per_class import per_class
+from vicinal.report.tables import Section, markdown, rich_table, rich_tables, sections
 
-__all__ = ["Section", "markdown", "page", "rich_tables", "sections"]
+__all__ = ["Section", "markdown", "page", "per_class", "rich_table", "rich_tables", "sections"]

@@ -13,19 +13,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table
 
 __all__ = ["Section", "difference", "facts", "markdown", "measured", "notes", "rich_tables"]
-__all__ += ["sections", "title"]
+__all__ += ["rich_table", "sections", "title"]
 
 Record = dict[str, Any]
 
-METRICS = {
-    "top1_error": "top-1 error, %",
-    "top5_error": "top-5 error, %",
-    "accuracy": "accuracy, %",
-}
+METRICS = {"top1_error": "top-1 error", "top5_error": "top-5 error", "accuracy": "accuracy"}
+"""What a metric is called; all are in per cent."""
 NOTHING = "-"
+_COLUMNS = 80
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +94,9 @@ def _ours(record: Record) -> str:
 def sections(records: Iterable[Record]) -> list[Section]:
     """Lay out the cells of a table.
 
-    With a paper's numbers, each (data set, model, condition) is a section, and a second budget of
-    the same attack is a second pair of columns. Without, the conditions are the columns.
+    With a paper's numbers, each (data set, model, condition) is a section: a second metric (top-5
+    beside top-1) has its own paper's number, ours and difference, and a second budget of the same
+    attack is a second pair of columns. Without, the conditions are the columns.
 
     Args:
         records: The records of a campaign; those of other kinds than "cell" are left out.
@@ -107,7 +107,7 @@ def sections(records: Iterable[Record]) -> list[Section]:
     cells = [record for record in records if record.get("kind") == "cell"]
     if not any(cell.get("paper") is not None for cell in cells):
         return [_grid(group) for group in _grouped(cells, "dataset", "model", "metric")]
-    groups = _grouped(cells, "dataset", "model", "condition", "metric")
+    groups = _grouped(cells, "dataset", "model", "condition")
     return [_comparison(group) for group in groups]
 
 
@@ -120,27 +120,39 @@ def _grouped(cells: Iterable[Record], *fields: str) -> list[list[Record]]:
 
 def _comparison(cells: list[Record]) -> Section:
     spaces = list(dict.fromkeys(cell["space"] for cell in cells))
-    header = ["method", "paper"]
-    for space in spaces:
-        words = "" if space in {None, "pixel"} else f", {space} space"
-        header += [f"ours{words}", f"difference{words}"]
+    metrics = list(dict.fromkeys(cell["metric"] for cell in cells))
+    header = ["method"]
+    for metric in metrics:
+        which = f"{METRICS[metric].removesuffix(' error')} " if len(metrics) > 1 else ""
+        header.append(f"{which}paper")
+        for space in spaces:
+            words = "" if space in {None, "pixel"} else f", {space} space"
+            header += [f"{which}ours{words}", f"{which}difference{words}"]
     first = cells[0]
-    title = f"{_where(first)}, {first['condition']}: {METRICS[first['metric']]}"
-    return _section(title, header, cells, lambda row: _comparison_row(row, spaces))
+    title = f"{_where(first)}, {first['condition']}: {_measures(metrics)}"
+    return _section(title, header, cells, lambda row: _comparison_row(row, metrics, spaces))
 
 
-def _comparison_row(cells: list[Record], spaces: Sequence[Any]) -> list[str]:
-    row = [cells[0]["method"], _paper(cells[0])]
-    by_space = {cell["space"]: cell for cell in cells}
-    for space in spaces:
-        cell = by_space.get(space)
-        row += [NOTHING, NOTHING] if cell is None else [_ours(cell), difference(cell)]
+def _measures(metrics: Sequence[str]) -> str:
+    return f"{' and '.join(METRICS[metric] for metric in metrics)}, %"
+
+
+def _comparison_row(
+    cells: list[Record], metrics: Sequence[str], spaces: Sequence[Any]
+) -> list[str]:
+    there = {(cell["metric"], cell["space"]): cell for cell in cells}
+    row = [cells[0]["method"]]
+    for metric in metrics:
+        found = [there.get((metric, space)) for space in spaces]
+        row.append(next((_paper(cell) for cell in found if cell is not None), NOTHING))
+        for cell in found:
+            row += [NOTHING, NOTHING] if cell is None else [_ours(cell), difference(cell)]
     return row
 
 
 def _grid(cells: list[Record]) -> Section:
     conditions = list(dict.fromkeys(cell["condition"] for cell in cells))
-    title = f"{_where(cells[0])}: {METRICS[cells[0]['metric']]}"
+    title = f"{_where(cells[0])}: {_measures([cells[0]['metric']])}"
     header = ["method", *conditions]
     return _section(title, header, cells, lambda row: _grid_row(row, conditions))
 
@@ -240,10 +252,18 @@ def rich_tables(records: Iterable[Record]) -> list[Table]:
     Returns:
         One table per section.
     """
-    return [_rich(section) for section in sections(records)]
+    return [rich_table(section) for section in sections(records)]
 
 
-def _rich(section: Section) -> Table:
+def rich_table(section: Section) -> Table:
+    """Build one section as a table for the terminal.
+
+    Args:
+        section: The section.
+
+    Returns:
+        The table; its columns move together where that makes them fit into 80 characters.
+    """
     table = Table(
         title=section.title,
         title_justify="left",
@@ -251,14 +271,22 @@ def _rich(section: Section) -> Table:
         show_edge=False,
         pad_edge=False,
         collapse_padding=True,
+        padding=(0, _padding(section)),
     )
     first, *others = section.header
-    table.add_column(first, justify="left", no_wrap=True)
+    table.add_column(escape(first), justify="left", no_wrap=True)
     for word in others:  # one word a line: a wide table must fit into 80 columns
-        table.add_column(word.replace(" ", "\n"), justify="right", no_wrap=True)
+        table.add_column(escape(word.replace(" ", "\n")), justify="right", no_wrap=True)
     for row in section.rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     return table
+
+
+def _padding(section: Section) -> int:
+    heads = [[word] for word in section.header[:1]] + [w.split(" ") for w in section.header[1:]]
+    columns = zip(heads, *section.rows, strict=True) if section.rows else []
+    wide = sum(max(map(len, [*head, *words])) for head, *words in columns)
+    return 1 if wide + 2 * (len(heads) - 1) <= _COLUMNS else 0
 
 
 def markdown(records: Sequence[Record]) -> str:
