@@ -13,9 +13,10 @@ from torch import Tensor
 from trees import random_pixels, write_picture
 from vicinal._checks import InputError
 from vicinal._typing import Batch
+from vicinal.data import file_loader
 from vicinal.data.file_loader import FileLoader
 from vicinal.data.folder_set import FileSplit
-from vicinal.data.pictures import pixels
+from vicinal.data.pictures import open_picture, pixels
 from vicinal.data.views import View, evaluation_view, training_view
 
 # Python 3.12 and later warn of a fork beside other threads, of which a test runner has some.
@@ -235,3 +236,34 @@ def test_batches_on_an_accelerator_are_those_of_the_cpu(folder: Path) -> None:
         assert z.device.type == t.device.type == "cuda"
         assert torch.equal(y, t.cpu())
         torch.testing.assert_close(x, z.cpu(), rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_processes_cut_the_batches_of_one_among_them(folder: Path, workers: int) -> None:
+    whole = FileLoader(split(folder), batch_size=4, flip=True, workers=0)
+    shared = [
+        FileLoader(split(folder), batch_size=4, flip=True, workers=workers, rank=rank, world=2)
+        for rank in (0, 1)
+    ]
+    for walks in (
+        [list(loader.epoch(generator(4))) for loader in (whole, *shared)],
+        [list(loader) for loader in (whole, *shared)],
+    ):
+        for batch, *parts in zip(*walks, strict=True):
+            x, y = joined(parts)
+            assert torch.equal(x, batch[0])
+            assert torch.equal(y, batch[1])
+
+
+def test_a_process_opens_its_own_files_only(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+
+    def spied(path: Path) -> Image.Image:
+        opened.append(path.stem)
+        return open_picture(path)
+
+    monkeypatch.setattr(file_loader, "open_picture", spied)
+    loader = FileLoader(split(folder), batch_size=4, workers=0, rank=1, world=2)
+    seen = joined(list(loader.epoch(generator())))[1].tolist()
+    assert [int(name) for name in opened] == seen
+    assert len(seen) == 2 + 2 + 2

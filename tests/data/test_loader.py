@@ -182,3 +182,30 @@ def test_an_epoch_on_an_accelerator_is_that_of_the_cpu_and_waits_for_nothing() -
         assert z.device.type == t.device.type == "cuda"
         assert torch.equal(y, t.cpu())
         torch.testing.assert_close(x, z.cpu(), rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("world", [2, 3])
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_processes_cut_the_batches_of_one_among_them(world: int, drop_last: bool) -> None:
+    part = split(23)
+    whole = Loader(part, batch_size=6, pad=2, flip=True, drop_last=drop_last)
+    shared = [
+        Loader(part, batch_size=6, pad=2, flip=True, drop_last=drop_last, rank=rank, world=world)
+        for rank in range(world)
+    ]
+    assert {tuple(loader.sizes) for loader in shared} == {tuple(whole.sizes)}
+    for walks in (
+        [list(loader.epoch(generator(4))) for loader in (whole, *shared)],
+        [list(loader) for loader in (whole, *shared)],
+    ):
+        for batch, *parts in zip(*walks, strict=True):
+            x, y = joined(parts)
+            assert torch.equal(x, batch[0])
+            assert torch.equal(y, batch[1])
+            assert max(len(p[1]) for p in parts) - min(len(p[1]) for p in parts) <= 1
+
+
+def test_a_process_without_a_row_of_the_last_batch_evaluates_one_batch_less() -> None:
+    loaders = [Loader(split(13), batch_size=6, rank=rank, world=2) for rank in (0, 1)]
+    seen = [[y.tolist() for _, y in loader] for loader in loaders]
+    assert seen == [[[0, 1, 2], [6, 7, 8]], [[3, 4, 5], [9, 10, 11], [12]]]

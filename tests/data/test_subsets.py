@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vicinal._checks import InputError
 from vicinal.data.folder_set import FileSplit
 from vicinal.data.image_set import Split
-from vicinal.data.subsets import balanced_subset, first
+from vicinal.data.subsets import balanced_subset, even_rows, first
 
 
 def split(sizes: list[int]) -> Split:
@@ -109,3 +111,34 @@ def test_more_than_there_are_and_less_than_one_are_refused(
         take(EVEN, 401)
     with pytest.raises(InputError, match="integer >= 1"):
         take(EVEN, 0)
+
+
+@settings(max_examples=50, deadline=None)
+@given(sizes=st.lists(st.integers(0, 12), min_size=1, max_size=6), share=st.floats(0.01, 1))
+def test_an_even_choice_takes_no_second_where_another_class_still_has_a_first(
+    sizes: list[int], share: float
+) -> None:
+    y = split([*sizes, 1]).y
+    n = max(1, int(share * len(y)))
+    rows = even_rows(y, n, rng=torch.Generator().manual_seed(0))
+    assert len(set(rows.tolist())) == n
+    assert rows.tolist() == sorted(rows.tolist())
+    there, taken = y.bincount(), y[rows].bincount(minlength=len(sizes) + 1)
+    # A class that could give one more has at most one less than any other.
+    with_room = taken[taken < there]
+    assert len(with_room) == 0 or int(with_room.min()) >= int(taken.max()) - 1
+
+
+def test_what_is_left_over_goes_to_every_class_in_its_turn() -> None:
+    y = split([3, 3, 3]).y
+    lucky = {int(y[even_rows(y, 1, rng=torch.Generator().manual_seed(seed))]) for seed in range(50)}
+    # Missing one of three by chance: at most 3 (2/3)^50 < 1e-8.
+    assert lucky == {0, 1, 2}
+
+
+def test_an_even_choice_is_a_function_of_its_generator() -> None:
+    draws = [even_rows(EVEN.y, 50, rng=torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)]
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])
+    with pytest.raises(InputError, match="at most the 400 images there are; got 401"):
+        even_rows(EVEN.y, 401, rng=torch.Generator())

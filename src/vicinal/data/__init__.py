@@ -54,7 +54,7 @@ from vicinal.data.imagenet import read_imagenet, read_imagenet_100
 from vicinal.data.loader import Loader
 from vicinal.data.missing import MissingData
 from vicinal.data.npz import read_npz
-from vicinal.data.subsets import balanced_subset, first
+from vicinal.data.subsets import balanced_rows, balanced_subset, even_rows, first
 from vicinal.data.svhn import read_svhn
 from vicinal.data.tiny_imagenet import read_tiny_imagenet, read_tiny_imagenet_30
 
@@ -70,10 +70,12 @@ __all__ = [
     "MissingData",
     "Split",
     "apply_crops",
+    "balanced_rows",
     "balanced_subset",
     "channel_statistics",
     "download",
     "draw_crops",
+    "even_rows",
     "find_layout",
     "first",
     "load",

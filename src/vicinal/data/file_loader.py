@@ -22,6 +22,7 @@ from vicinal._typing import Batch
 from vicinal.data.augment import draw_device
 from vicinal.data.folder_set import FileSplit
 from vicinal.data.pictures import open_picture, pixels
+from vicinal.data.portion import batch_sizes, check_portion, portions
 from vicinal.data.views import View, evaluation_view, training_view
 from vicinal.maths.randomness import moved
 
@@ -44,6 +45,8 @@ class FileLoader:
         channels_last: Whether batches have the channels-last memory format.
         device: Where the batches lie; the CPU when not given.
         workers: Processes that decode; with 0 the calling process does.
+        rank: Which of the processes that share every batch this one is; it decodes its own rows.
+        world: How many they are. Order and keys are drawn for all images in each of them.
 
     Raises:
         InputError: If an argument is off, or no complete batch exists where one is needed.
@@ -58,6 +61,8 @@ class FileLoader:
     channels_last: bool = False
     device: torch.device | None = None
     workers: int = 2
+    rank: int = 0
+    world: int = 1
 
     def __post_init__(self) -> None:
         count("workers", self.workers, low=0)
@@ -66,11 +71,23 @@ class FileLoader:
                 f"`batch_size` must be at most the split's {len(self.split)} images when the last "
                 f"incomplete batch is dropped; got {self.batch_size}."
             )
+        check_portion(self.batch_size, rank=self.rank, world=self.world)
 
     def __len__(self) -> int:
         """Return the number of steps of an epoch."""
-        whole, rest = divmod(len(self.split), self.batch_size)
-        return whole if self.drop_last else whole + (rest > 0)
+        return len(self.sizes)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Rows of every batch of an epoch, over all processes."""
+        return batch_sizes(len(self.split), batch_size=self.batch_size, drop_last=self.drop_last)
+
+    @property
+    def portions(self) -> list[slice]:
+        """The own rows of every batch, an incomplete last one included."""
+        return portions(
+            len(self.split), batch_size=self.batch_size, rank=self.rank, world=self.world
+        )
 
     def epoch(self, rng: torch.Generator | None = None) -> Iterator[Batch]:
         """Give one pass of training, a function of the generator's state alone.
@@ -90,23 +107,25 @@ class FileLoader:
             order = torch.randperm(n, generator=rng, device=where).cpu()
         if self.flip or self.split.view == "cropped":
             keys = torch.randint(2**63 - 1, (n,), generator=rng, device=where).cpu()
-        kept = len(self) * self.batch_size
-        return self._walk(order[:kept], keys[:kept], training=True)
+        return self._walk(order, keys, self.portions[: len(self)], training=True)
 
     def batches(self) -> Iterator[Batch]:
         """Give all images once, in order, as they are evaluated, the last batch included.
 
         Returns:
-            Images and classes.
+            Images and classes; of several processes' the own ones, where a batch has some.
         """
         n = len(self.split)
-        return self._walk(torch.arange(n), torch.full((n,), -1), training=False)
+        own = [rows for rows in self.portions if rows.start < rows.stop]
+        return self._walk(torch.arange(n), torch.full((n,), -1), own, training=False)
 
     def __iter__(self) -> Iterator[Batch]:
         """Give `batches()`."""
         return self.batches()
 
-    def _walk(self, order: Tensor, keys: Tensor, *, training: bool) -> Iterator[Batch]:
+    def _walk(
+        self, order: Tensor, keys: Tensor, own: list[slice], *, training: bool
+    ) -> Iterator[Batch]:
         device = self.device or torch.device("cpu")
         decoder = _Decoder(
             folder=self.split.folder,
@@ -117,7 +136,7 @@ class FileLoader:
         )
         found: DataLoader[_Decoded] = DataLoader(
             decoder,
-            batch_sampler=_Errands(self.split, order, keys, self.batch_size),
+            batch_sampler=_Errands(self.split, order, keys, own),
             num_workers=self.workers,
             collate_fn=_joined,
             pin_memory=device.type == "cuda",
@@ -154,15 +173,14 @@ class _Decoded(NamedTuple):
 class _Errands:
     """The errands of every batch, made as they are asked for: workers hold no list of files."""
 
-    def __init__(self, split: FileSplit, order: Tensor, keys: Tensor, batch_size: int) -> None:
+    def __init__(self, split: FileSplit, order: Tensor, keys: Tensor, own: list[slice]) -> None:
         self._split, self._order, self._keys = split, order, keys
-        self._batch_size = batch_size
+        self._own = own
 
     def __iter__(self) -> Iterator[list[_Errand]]:
-        for start in range(0, len(self._order), self._batch_size):
-            rows = self._order[start : start + self._batch_size]
-            keys = self._keys[start : start + self._batch_size].tolist()
-            part = self._split[rows]
+        for rows in self._own:
+            keys = self._keys[rows].tolist()
+            part = self._split[self._order[rows]]
             yield list(starmap(_Errand, zip(part.names, part.y.tolist(), keys, strict=True)))
 
 

@@ -16,6 +16,7 @@ from vicinal._checks import InputError, count
 from vicinal._typing import Batch
 from vicinal.data.augment import Crops, crop_padded, draw_crops, draw_device, pad_images
 from vicinal.data.image_set import Split
+from vicinal.data.portion import batch_sizes, check_portion, portions
 
 __all__ = ["Loader"]
 
@@ -36,6 +37,8 @@ class Loader:
         drop_last: Whether an epoch leaves out its last batch when that is incomplete.
         channels_last: Whether batches have the channels-last memory format.
         device: Where the set and its batches lie; where the split lies when not given.
+        rank: Which of the processes that share every batch this one is; it gets its own rows.
+        world: How many they are. Order and crops are drawn for all images in each of them.
 
     Raises:
         InputError: If an argument is off, or no complete batch exists where one is needed.
@@ -59,6 +62,8 @@ class Loader:
     drop_last: bool = False
     channels_last: bool = False
     device: torch.device | None = None
+    rank: int = 0
+    world: int = 1
     _padded: Tensor = field(init=False, repr=False)
     _y: Tensor = field(init=False, repr=False)
 
@@ -68,14 +73,26 @@ class Loader:
                 f"`batch_size` must be at most the split's {len(self.split)} images when the last "
                 f"incomplete batch is dropped; got {self.batch_size}."
             )
+        check_portion(self.batch_size, rank=self.rank, world=self.world)
         split = self.split if self.device is None else self.split.to(self.device)
         object.__setattr__(self, "_padded", pad_images(split.x, pad=self.pad))
         object.__setattr__(self, "_y", split.y)
 
     def __len__(self) -> int:
         """Return the number of steps of an epoch."""
-        whole, rest = divmod(len(self.split), self.batch_size)
-        return whole if self.drop_last else whole + (rest > 0)
+        return len(self.sizes)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Rows of every batch of an epoch, over all processes."""
+        return batch_sizes(len(self.split), batch_size=self.batch_size, drop_last=self.drop_last)
+
+    @property
+    def portions(self) -> list[slice]:
+        """The own rows of every batch, an incomplete last one included."""
+        return portions(
+            len(self.split), batch_size=self.batch_size, rank=self.rank, world=self.world
+        )
 
     def epoch(self, rng: torch.Generator | None = None) -> Iterator[Batch]:
         """Give one pass of training, a function of the generator's state alone.
@@ -98,8 +115,7 @@ class Loader:
         return self._walk(order.to(device, non_blocking=device.type == "cuda"), crops)
 
     def _walk(self, order: Tensor, crops: Crops) -> Iterator[Batch]:
-        for step in range(len(self)):
-            rows = slice(step * self.batch_size, (step + 1) * self.batch_size)
+        for rows in self.portions[: len(self)]:
             index = order[rows]
             x = crop_padded(self._padded, crops[rows], index=index)
             yield self._to_float(x), self._y[index]
@@ -108,13 +124,13 @@ class Loader:
         """Give all images once as they are, in order, the last incomplete batch included.
 
         Yields:
-            Images and classes.
+            Images and classes; of several processes' the own ones, where a batch has some.
         """
         h, w = self.split.x.shape[2:]
         inner = self._padded[:, :, self.pad : self.pad + h, self.pad : self.pad + w]
-        for start in range(0, len(self.split), self.batch_size):
-            rows = slice(start, start + self.batch_size)
-            yield self._to_float(inner[rows]), self._y[rows]
+        for rows in self.portions:
+            if rows.start < rows.stop:
+                yield self._to_float(inner[rows]), self._y[rows]
 
     def __iter__(self) -> Iterator[Batch]:
         """Give `batches()`."""

@@ -15,9 +15,9 @@ from vicinal._checks import InputError, count
 from vicinal.data.folder_set import FileSplit
 from vicinal.data.image_set import Split
 
-__all__ = ["balanced_subset", "first"]
+__all__ = ["balanced_rows", "balanced_subset", "even_rows", "first"]
 
-_Part = TypeVar("_Part", Split, FileSplit)
+_Part = TypeVar("_Part", Split, FileSplit, Split | FileSplit)
 """A split, in memory or in files: a subset of it is of the same kind."""
 
 
@@ -65,6 +65,20 @@ def balanced_subset(split: _Part, n: int, *, seed: int = 0) -> _Part:
         >>> balanced_subset(part, 4).y.bincount()
         tensor([2, 2])
     """
+    return split[balanced_rows(split, n, seed=seed).to(split.y.device)]
+
+
+def balanced_rows(split: Split | FileSplit, n: int, *, seed: int = 0) -> Tensor:
+    """Name the images of `balanced_subset` by their places in the split.
+
+    Args:
+        split: The split.
+        n: How many images.
+        seed: Seed of the draw.
+
+    Returns:
+        Indices (n,), int64, ascending, on the CPU.
+    """
     _at_most(split, n)
     y = split.y.cpu()
     classes = y.bincount().nonzero().flatten()
@@ -75,7 +89,39 @@ def balanced_subset(split: _Part, n: int, *, seed: int = 0) -> _Part:
     order = torch.randperm(len(classes), generator=rng).tolist()
     lucky = [k for k in order if len(shuffled[k]) > share][:left_over]
     kept = [rows[: share + (k in lucky)] for k, rows in enumerate(shuffled)]
-    return split[torch.cat(kept).sort().values.to(split.y.device)]
+    return torch.cat(kept).sort().values
+
+
+def even_rows(y: Tensor, n: int, *, rng: torch.Generator) -> Tensor:
+    """Draw n images as evenly over the classes as these have room; a small class gives all it has.
+
+    Args:
+        y: Classes (N,), int64.
+        n: How many, 1..N.
+        rng: Generator on the CPU.
+
+    Returns:
+        Indices (n,), int64, ascending, on the CPU.
+
+    Raises:
+        InputError: If there are fewer images.
+
+    Example:
+        >>> y = torch.tensor([0, 0, 0, 0, 1, 2, 2])
+        >>> y[even_rows(y, 5, rng=torch.Generator().manual_seed(0))].bincount()
+        tensor([2, 1, 2])
+    """
+    if count("n", n) > len(y):
+        raise InputError(f"`n` must be at most the {len(y)} images there are; got {n}.")
+    y = y.cpu()
+    found = [_shuffled((y == label).nonzero().flatten(), rng) for label in y.bincount().nonzero()]
+    # The first image of every class, then the second of every class that has one, and so on.
+    order = torch.randperm(len(found), generator=rng).tolist()
+    turns = [
+        torch.arange(len(rows)) * len(found) + place
+        for place, rows in zip(order, found, strict=True)
+    ]
+    return torch.cat(found)[torch.cat(turns).argsort()[:n]].sort().values
 
 
 def _shuffled(rows: Tensor, rng: torch.Generator) -> Tensor:

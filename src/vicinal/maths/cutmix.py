@@ -15,6 +15,7 @@ from torch import Tensor
 
 from vicinal.maths.mixing import Mix
 from vicinal.maths.randomness import beta, integers, permutation
+from vicinal.maths.share import partners_from
 
 __all__ = ["Cut", "draw_cut"]
 
@@ -31,6 +32,7 @@ class Cut(Mix):
         weight: Share of its own pixels that the image keeps, shape (N,), in [0, 1].
         box: First row, row after the last, first column, column after the last, shape (N, 4),
             int64; empty where nothing is taken.
+        everyone: As in `Mix`.
 
     Example:
         >>> cut = Cut(
@@ -58,7 +60,7 @@ class Cut(Mix):
         rows = torch.arange(x.shape[2], device=x.device).view(-1, 1)
         columns = torch.arange(x.shape[3], device=x.device)
         inside = (rows >= top) & (rows < bottom) & (columns >= left) & (columns < right)
-        return torch.where(inside, x[self.partner], x)
+        return torch.where(inside, self.partners(x), x)
 
 
 def draw_cut(
@@ -87,17 +89,24 @@ def draw_cut(
     if alpha == 0:
         lam = torch.ones(boxes, device=x.device)
     else:
-        lam = beta(boxes, a=alpha, b=alpha, like=x, rng=rng)
-    top, bottom = _side(height, lam, rng)
-    left, right = _side(width, lam, rng)
+        lam = beta(boxes, a=alpha, b=alpha, like=x, rng=rng, common=not per_sample)
+    top, bottom = _side(height, lam, rng, common=not per_sample)
+    left, right = _side(width, lam, rng, common=not per_sample)
     taken = (bottom - top) * (right - left)
     weight = (height * width - taken).to(lam.dtype) / (height * width)
     box = torch.stack([top, bottom, left, right], dim=1)
-    return Cut(partner=partner, weight=weight.expand(n), box=box.expand(n, 4))
+    return Cut(
+        partner=partner,
+        weight=weight.expand(n),
+        box=box.expand(n, 4),
+        everyone=partners_from(rng, n),
+    )
 
 
-def _side(length: int, lam: Tensor, rng: torch.Generator | None) -> tuple[Tensor, Tensor]:
+def _side(
+    length: int, lam: Tensor, rng: torch.Generator | None, *, common: bool
+) -> tuple[Tensor, Tensor]:
     """First index and index after the last of boxes along an axis, clipped at its ends."""
-    center = integers(lam.shape[0], high=length, like=lam, rng=rng)
+    center = integers(lam.shape[0], high=length, like=lam, rng=rng, common=common)
     half = (length * (1 - lam).sqrt() / 2).floor().long()
     return (center - half).clamp(min=0), (center + half).clamp(max=length)

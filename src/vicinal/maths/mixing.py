@@ -8,13 +8,15 @@ images and labels share partner and weight without anything being remembered bet
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from vicinal.maths.randomness import beta, permutation
+from vicinal.maths.share import partners_from
 
 __all__ = ["Mix", "Neighbour", "draw_mix", "fixed_mix", "mode_to_beta"]
 
@@ -26,6 +28,8 @@ class Mix:
     Args:
         partner: Index of the partner, shape (N,), int64.
         weight: Weight of the example itself, shape (N,), in [0, 1]; the partner has the rest.
+        everyone: The rows (N, ...) to those that `partner` points into, where these are of all
+            processes that train together; by default they are the same.
 
     Example:
         >>> mix = Mix(partner=torch.tensor([1, 0]), weight=torch.tensor([0.75, 1.0]))
@@ -36,6 +40,18 @@ class Mix:
 
     partner: Tensor
     weight: Tensor
+    everyone: Callable[[Tensor], Tensor] | None = field(default=None, repr=False, compare=False)
+
+    def partners(self, s: Tensor) -> Tensor:
+        """Give every row its partner's.
+
+        Args:
+            s: Images, distributions or hidden states, shape (N, ...).
+
+        Returns:
+            The partners' rows, of the same shape.
+        """
+        return (s if self.everyone is None else self.everyone(s))[self.partner]
 
     def __call__(self, s: Tensor) -> Tensor:
         """Mix every row with its partner, eq. 9.
@@ -47,7 +63,7 @@ class Mix:
             Mixtures of the same shape and dtype; s is not modified.
         """
         weight = self.weight.to(s.dtype).view(-1, *[1] * (s.ndim - 1))
-        return torch.lerp(s[self.partner], s, weight)
+        return torch.lerp(self.partners(s), s, weight)
 
 
 class Neighbour(NamedTuple):
@@ -96,9 +112,10 @@ def draw_mix(
     Returns:
         The mixture.
     """
-    partner = permutation(x.shape[0], x, rng)
-    weight = beta(x.shape[0] if per_sample else 1, a=a, b=b, like=x, rng=rng)
-    return Mix(partner=partner, weight=weight.expand(x.shape[0]))
+    n = x.shape[0]
+    partner = permutation(n, x, rng)
+    weight = beta(n if per_sample else 1, a=a, b=b, like=x, rng=rng, common=not per_sample)
+    return Mix(partner=partner, weight=weight.expand(n), everyone=partners_from(rng, n))
 
 
 def fixed_mix(x: Tensor, *, weight: float, rng: torch.Generator | None = None) -> Mix:
@@ -112,5 +129,6 @@ def fixed_mix(x: Tensor, *, weight: float, rng: torch.Generator | None = None) -
     Returns:
         The mixture.
     """
-    partner = permutation(x.shape[0], x, rng)
-    return Mix(partner=partner, weight=x.new_full((x.shape[0],), weight))
+    n = x.shape[0]
+    partner = permutation(n, x, rng)
+    return Mix(partner=partner, weight=x.new_full((n,), weight), everyone=partners_from(rng, n))

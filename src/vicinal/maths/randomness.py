@@ -3,14 +3,20 @@
 With `rng` given only it is used, wherever it lives: the draw is made on the generator's device and
 then moved, so one CPU generator serves every device. Without it torch's global generator of the
 images' device is used, so `torch.manual_seed` rules the caller's own loop.
+
+A draw has one row per example. From a `Share` it is made for the batch of all processes, of which
+the own rows come back; `common=True` says that a draw is no example's but the whole batch's, and
+the same in every process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+
+from vicinal.maths.share import Share
 
 __all__ = ["beta", "integers", "moved", "normal", "permutation", "uniform"]
 
@@ -36,37 +42,75 @@ def moved(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.to(device, non_blocking=ahead)
 
 
-def uniform(shape: Sequence[int], like: Tensor, rng: torch.Generator | None = None) -> Tensor:
+def _own(
+    make: Callable[[int, torch.Generator | None], Tensor],
+    n: int,
+    rng: torch.Generator | None,
+    *,
+    common: bool = False,
+) -> Tensor:
+    """Draw n rows; from a share the rows of all processes, of which the own n come back."""
+    if common or not isinstance(rng, Share):
+        return make(n, rng)
+    sizes = rng.sizes(n)
+    if sizes is None:
+        return make(n, rng.alone)
+    # A copy: a view would keep the draw of all processes in memory.
+    return torch.split(make(sum(sizes), rng), sizes)[rng.rank].clone()
+
+
+def uniform(
+    shape: Sequence[int], like: Tensor, rng: torch.Generator | None = None, *, common: bool = False
+) -> Tensor:
     """Draw from U[0, 1).
 
     Args:
-        shape: The shape of the draw.
+        shape: The shape of the draw, one row per example.
         like: A tensor whose dtype and device the draw takes.
         rng: Where the draw comes from; torch's global generator when not given.
+        common: Whether the draw is the whole batch's, the same in every process.
 
     Returns:
         A tensor of that shape.
     """
-    draw = torch.rand(*shape, generator=rng, device=_device(like, rng), dtype=like.dtype)
-    return moved(draw, like.device)
+    device, dtype = _device(like, rng), like.dtype
+
+    def make(n: int, source: torch.Generator | None) -> Tensor:
+        return torch.rand(n, *shape[1:], generator=source, device=device, dtype=dtype)
+
+    return moved(_own(make, shape[0], rng, common=common), like.device)
 
 
-def normal(shape: Sequence[int], like: Tensor, rng: torch.Generator | None = None) -> Tensor:
+def normal(
+    shape: Sequence[int], like: Tensor, rng: torch.Generator | None = None, *, common: bool = False
+) -> Tensor:
     """Draw from N(0, 1).
 
     Args:
-        shape: The shape of the draw.
+        shape: The shape of the draw, one row per example.
         like: A tensor whose dtype and device the draw takes.
         rng: Where the draw comes from; torch's global generator when not given.
+        common: Whether the draw is the whole batch's, the same in every process.
 
     Returns:
         A tensor of that shape.
     """
-    draw = torch.randn(*shape, generator=rng, device=_device(like, rng), dtype=like.dtype)
-    return moved(draw, like.device)
+    device, dtype = _device(like, rng), like.dtype
+
+    def make(n: int, source: torch.Generator | None) -> Tensor:
+        return torch.randn(n, *shape[1:], generator=source, device=device, dtype=dtype)
+
+    return moved(_own(make, shape[0], rng, common=common), like.device)
 
 
-def integers(n: int, *, high: int, like: Tensor, rng: torch.Generator | None = None) -> Tensor:
+def integers(
+    n: int,
+    *,
+    high: int,
+    like: Tensor,
+    rng: torch.Generator | None = None,
+    common: bool = False,
+) -> Tensor:
     """Draw integers uniformly from 0..high-1.
 
     Args:
@@ -74,16 +118,24 @@ def integers(n: int, *, high: int, like: Tensor, rng: torch.Generator | None = N
         high: The number of values.
         like: A tensor whose device the draw takes.
         rng: Where the draw comes from; torch's global generator when not given.
+        common: Whether the draw is the whole batch's, the same in every process.
 
     Returns:
         Shape (n,), int64.
     """
-    draw = torch.randint(high, (n,), generator=rng, device=_device(like, rng))
-    return moved(draw, like.device)
+    device = _device(like, rng)
+
+    def make(n: int, source: torch.Generator | None) -> Tensor:
+        return torch.randint(high, (n,), generator=source, device=device)
+
+    return moved(_own(make, n, rng, common=common), like.device)
 
 
 def permutation(n: int, like: Tensor, rng: torch.Generator | None = None) -> Tensor:
     """Draw a permutation of 0..n-1, uniformly; an image may be its own partner.
+
+    From a share of global scope it is the own part of a permutation of all processes' rows, and
+    points into what `share.partners_from` gathers; of local scope, one of the own rows.
 
     Args:
         n: How many.
@@ -93,11 +145,26 @@ def permutation(n: int, like: Tensor, rng: torch.Generator | None = None) -> Ten
     Returns:
         Shape (n,), int64.
     """
-    draw = torch.randperm(n, generator=rng, device=_device(like, rng))
-    return moved(draw, like.device)
+    device = _device(like, rng)
+
+    def make(n: int, source: torch.Generator | None) -> Tensor:
+        return torch.randperm(n, generator=source, device=device)
+
+    sizes = rng.sizes(n) if isinstance(rng, Share) and rng.scope == "local" else None
+    if sizes is None or not isinstance(rng, Share):
+        return moved(_own(make, n, rng), like.device)
+    return moved([make(size, rng) for size in sizes][rng.rank], like.device)
 
 
-def beta(n: int, *, a: float, b: float, like: Tensor, rng: torch.Generator | None = None) -> Tensor:
+def beta(
+    n: int,
+    *,
+    a: float,
+    b: float,
+    like: Tensor,
+    rng: torch.Generator | None = None,
+    common: bool = False,
+) -> Tensor:
     """Draw from Beta(a, b), in double precision; on the CPU where the device has no Gamma (MPS).
 
     A ratio of two Gamma draws, each boosted from shape a + 1 to a and compared in logarithms: the
@@ -109,13 +176,22 @@ def beta(n: int, *, a: float, b: float, like: Tensor, rng: torch.Generator | Non
         b: Second shape parameter, positive.
         like: A tensor whose device the draw takes.
         rng: Where the draw comes from; torch's global generator when not given.
+        common: Whether the draw is the whole batch's, the same in every process.
 
     Returns:
         Shape (n,), values in [0, 1].
     """
     device = _device(like, rng)
-    if device.type == "mps":
-        rng, device = _cpu_generator(device, rng), torch.device("cpu")
+
+    def make(n: int, source: torch.Generator | None) -> Tensor:
+        if device.type == "mps":
+            return _beta(n, a, b, _cpu_generator(device, source), torch.device("cpu"))
+        return _beta(n, a, b, source, device)
+
+    return moved(_own(make, n, rng, common=common), like.device)
+
+
+def _beta(n: int, a: float, b: float, rng: torch.Generator | None, device: torch.device) -> Tensor:
     # Below 1e-300 a draw is a coin, and its logarithms would overflow to infinity - infinity.
     shape = torch.tensor([max(a, 1e-300), max(b, 1e-300)], dtype=torch.float64)
     shape = moved(shape, device).expand(n, 2)
@@ -123,7 +199,7 @@ def beta(n: int, *, a: float, b: float, like: Tensor, rng: torch.Generator | Non
     boosted = torch._standard_gamma(shape + 1, generator=rng).log()
     boost = torch.rand(n, 2, generator=rng, device=device, dtype=torch.float64).log()
     logs = boosted + boost / shape
-    return moved(torch.sigmoid(logs[:, 0] - logs[:, 1]), like.device)
+    return torch.sigmoid(logs[:, 0] - logs[:, 1])
 
 
 def _cpu_generator(device: torch.device, rng: torch.Generator | None) -> torch.Generator:
