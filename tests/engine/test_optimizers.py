@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
 
 from vicinal._checks import InputError
-from vicinal.engine.optimizers import OPTIMIZERS, SGD, Adam, OptimizerSpec, build_optimizer
+from vicinal.engine.optimizers import (
+    OPTIMIZERS,
+    SGD,
+    Adam,
+    OptimizerSpec,
+    build_optimizer,
+)
+from vicinal.models import MODELS
 
 
 def _walk(spec: OptimizerSpec, gradients: list[float], start: float = 2.0) -> float:
@@ -68,6 +77,8 @@ def test_a_model_that_is_frozen_throughout_is_one_sentence() -> None:
         (lambda: SGD(momentum=0.0, nesterov=True), "nesterov"),
         (lambda: Adam(lr=float("inf")), "lr"),
         (lambda: Adam(betas=(0.9, 1.0)), "betas"),
+        (lambda: SGD(decay="none"), "decay"),  # type: ignore[arg-type]
+        (lambda: Adam(decay=True), "decay"),  # type: ignore[arg-type]
         (lambda: Adam(betas=(0.9,)), "betas"),  # type: ignore[arg-type]
     ],
 )
@@ -79,3 +90,58 @@ def test_a_number_out_of_range_is_one_sentence(build: type[SGD], argument: str) 
 def test_a_list_of_betas_from_a_file_makes_the_same_adam() -> None:
     betas: tuple[float, float] = [0.8, 0.9]  # type: ignore[assignment]
     assert Adam(betas=betas) == Adam(betas=(0.8, 0.9))
+
+
+NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm)
+
+
+@pytest.mark.parametrize("spec", [SGD(weight_decay=0.1), Adam(weight_decay=0.1)])
+@pytest.mark.parametrize("name", MODELS)
+def test_decay_of_weights_leaves_out_biases_and_norms_of_every_net(
+    name: str, spec: SGD | Adam
+) -> None:
+    """Which parameters those are is read off the types and names of the modules."""
+    with torch.device("meta"):
+        net = MODELS[name](num_classes=10, in_channels=1, mean=(0.5,), std=(0.5,))
+    owners = {
+        f"{where}.{leaf}".lstrip("."): module
+        for where, module in net.named_modules()
+        for leaf, _ in module.named_parameters(recurse=False)
+    }
+    spared = {
+        name
+        for name, module in owners.items()
+        if isinstance(module, NORMS) or name.endswith(".bias")
+    }
+    assert len(spared) >= 3
+    assert len(spared) < len(owners)
+    names = {id(parameter): name for name, parameter in net.named_parameters()}
+    optimizer = build_optimizer(net.parameters(), dataclasses.replace(spec, decay="weights"))
+    decays = {
+        names[id(parameter)]: group["weight_decay"]
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    }
+    assert decays == {name: 0.0 if name in spared else 0.1 for name in owners}
+    assert {group["initial_lr"] for group in optimizer.param_groups} == {spec.lr}
+    (all_of_them,) = build_optimizer(net.parameters(), spec).param_groups
+    assert [names[id(parameter)] for parameter in all_of_them["params"]] == list(owners)
+    assert all_of_them["weight_decay"] == 0.1
+
+
+def test_what_does_not_decay_stays_where_its_gradient_is_zero() -> None:
+    net = nn.Linear(2, 2)
+    before = {name: value.detach().clone() for name, value in net.named_parameters()}
+    optimizer = build_optimizer(
+        net.parameters(), SGD(lr=1.0, momentum=0.0, weight_decay=0.5, decay="weights")
+    )
+    for parameter in net.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    assert torch.equal(net.bias, before["bias"])
+    assert torch.allclose(net.weight, 0.5 * before["weight"])
+
+
+def test_a_net_of_kernels_alone_has_one_group() -> None:
+    net = nn.Linear(2, 2, bias=False)
+    assert len(build_optimizer(net.parameters(), SGD(decay="weights")).param_groups) == 1

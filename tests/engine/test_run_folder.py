@@ -29,9 +29,9 @@ from engine.tiny_run import (
 from vicinal import records
 from vicinal._checks import InputError
 from vicinal._typing import Model
-from vicinal.engine import Adam, Cyclic
+from vicinal.engine import Adam, Cyclic, checkpoint
 from vicinal.engine.optimizers import SGD, build_optimizer
-from vicinal.engine.run_folder import CHECKPOINT, METRICS, WEIGHTS, RunFolder
+from vicinal.engine.run_folder import CHECKPOINT, LAST, METRICS, WEIGHTS, RunFolder
 
 FINISHED = sorted([CHECKPOINT, METRICS, WEIGHTS])
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -78,6 +78,18 @@ def test_a_run_killed_at_each_crash_point_ends_with_the_same_bits(tmp_path: Path
     assert found["points"] >= 3 * (3 + 5), "each epoch has three steps and writes two files"
     assert len(found["torn"]) == 6
     assert all(found["torn"].values()), found["torn"]
+
+
+@needs_fork
+@needs_limits
+def test_averaged_and_best_weights_survive_every_other_crash_point_bit_for_bit(
+    tmp_path: Path,
+) -> None:
+    found = _result("crash-on", tmp_path)
+    assert found["different"] == []
+    assert found["points"] >= 3 * (6 + 1 + 5), "two micro-batches a step, and a validation"
+    names = {path.name for path in (tmp_path / "reference").iterdir()}
+    assert names == {*FINISHED, LAST}
 
 
 def test_a_run_killed_from_outside_at_random_moments_ends_with_the_same_bits(
@@ -137,7 +149,9 @@ def test_ctrl_c_leaves_a_run_that_resumes_to_the_same_bits(tmp_path: Path, step:
 
 
 @pytest.mark.parametrize("optimizer", [SGD(lr=0.2), Adam(lr=0.01)])
-@pytest.mark.parametrize("extra", [{"precision": "bf16"}, {"channels_last": True}])
+@pytest.mark.parametrize(
+    "extra", [{"precision": "bf16"}, {"channels_last": True}, {"ema": 0.9, "accumulate": 2}]
+)
 def test_a_run_left_at_each_yield_resumes_to_the_same_bits(
     tmp_path: Path, optimizer: SGD | Adam, extra: dict[str, Any]
 ) -> None:
@@ -234,7 +248,73 @@ def test_the_last_epoch_is_checkpointed_even_when_none_is_due(tmp_path: Path) ->
     folder.restore(*parts)
     folder.keep({"kind": "epoch", "epoch": EPOCHS}, *parts, checkpointed=False)
     assert _folder(tmp_path).restore(*_parts()) == EPOCHS
-    assert (tmp_path / WEIGHTS).exists()
+
+
+def test_what_else_has_a_state_is_kept_and_restored_with_the_checkpoint(tmp_path: Path) -> None:
+    class Counter:
+        seen = 0
+
+        def state_dict(self) -> dict[str, int]:
+            return {"seen": self.seen}
+
+        def load_state_dict(self, state: dict[str, int]) -> None:
+            self.seen = state["seen"]
+
+    counter, parts = Counter(), _parts()
+    folder = RunFolder(path=tmp_path, arguments={"epochs": EPOCHS}, also={"counter": counter})
+    folder.restore(*parts)
+    counter.seen = 7
+    folder.keep({"kind": "epoch", "epoch": 1}, *parts, checkpointed=True)
+    counter.seen = 9
+    assert folder.restore(*_parts()) == 1
+    assert counter.seen == 7
+
+
+def test_finished_weights_are_written_once_and_the_last_beside_chosen_ones(tmp_path: Path) -> None:
+    folder, one, other = _folder(tmp_path), weights_of(tiny_net()), weights_of(tiny_net(seed=1))
+    folder.finish(one, one)
+    assert [path.name for path in tmp_path.iterdir()] == [WEIGHTS]
+    before = (tmp_path / WEIGHTS).read_bytes()
+    folder.finish(other, one)
+    assert (tmp_path / WEIGHTS).read_bytes() == before
+    (tmp_path / WEIGHTS).unlink()
+    folder.finish(other, one)
+    assert (tmp_path / LAST).read_bytes() == before
+    assert (tmp_path / WEIGHTS).read_bytes() != before
+
+
+@pytest.mark.parametrize("changed", [{"ema": 0.9}, {"accumulate": 2}, {"compile": "eager"}])
+def test_a_run_without_a_switch_is_not_resumed_with_it_nor_the_other_way(
+    tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    (name,) = changed
+    for place, (first, then) in enumerate([({}, changed), (changed, {})]):
+        steps = tiny_run(tmp_path / str(place), **first)
+        next(steps)
+        del steps
+        with pytest.raises(InputError, match=f"^`{name}` must be as when the run in [^\n]*$"):
+            list(tiny_run(tmp_path / str(place), **then))
+
+
+def test_a_checkpoint_of_before_the_switches_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    """Its arguments are those that were written then, to the letter."""
+    list(tiny_run(tmp_path / "whole"))
+    steps = tiny_run(tmp_path / "cut")
+    next(steps)
+    del steps
+    state = checkpoint.load(tmp_path / "cut" / CHECKPOINT)
+    state["arguments"] = {
+        "epochs": EPOCHS,
+        "seed": 1,
+        "len(loader)": STEPS,
+        "precision": "fp32",
+        "objective": "<function noisy_cross_entropy>",
+        "optimizer": "SGD(lr=0.2, momentum=0.9, nesterov=True, weight_decay=0.0001)",
+        "schedule": "Cyclic(peak=0.4)",
+    }
+    checkpoint.save(tmp_path / "cut" / CHECKPOINT, state)
+    assert [line["epoch"] for line in tiny_run(tmp_path / "cut")] == [2, 3]
+    assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
 
 
 def test_what_a_kill_left_is_swept_and_other_files_stay(tmp_path: Path) -> None:

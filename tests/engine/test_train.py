@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from engine.tiny_run import (
     BATCH,
     EPOCHS,
     STEPS,
     TIMES,
+    CountReads,
     TinyLoader,
     noisy_cross_entropy,
     same_weights,
@@ -267,25 +267,13 @@ def test_channels_last_reaches_images_andweights_of() -> None:
     )
 
 
-class _CountReads(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts how often a value is brought from a tensor to Python, where an accelerator waits."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.reads = 0
-
-    def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.reads += "_local_scalar_dense" in str(func)
-        return func(*args, **(kwargs or {}))
-
-
 def test_the_number_of_waits_for_the_device_does_not_grow_with_the_steps() -> None:
     def plain(model: Model, x: Tensor, y: Tensor, *, rng: Any = None) -> Tensor:
         return nn.functional.cross_entropy(model(x), y)
 
     reads = []
     for steps in (2, 20):
-        with _CountReads() as counter:
+        with CountReads() as counter:
             list(
                 train(
                     nn.Sequential(nn.Flatten(), nn.Linear(16, 3)),

@@ -2,7 +2,8 @@
 
 Dropout and BatchNorm in the model, momentum in the optimizer, draws in loader and objective, a
 schedule that moves. As a script (`python tiny_run.py MODE FOLDER`) it runs in a process of its own:
-`run` trains, `crash` tries every crash point there is, `full` fills the disk.
+`run` trains, `crash` tries every crash point there is (`crash-on` with the switches that have a
+state), `full` fills the disk.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from vicinal._checks import InputError
 from vicinal._typing import Batch, Model
@@ -25,6 +27,7 @@ from vicinal.engine import SGD, Cyclic, train
 from vicinal.engine.train import Loss
 
 EPOCHS, STEPS, BATCH = 3, 3, 6
+Start = Callable[[Path], Iterator[dict[str, Any]]]
 TIMES = ("seconds", "images_per_second")
 """The fields of a record that no two runs share."""
 
@@ -92,6 +95,17 @@ def tiny_run(
     return train(net, objective, TinyLoader(), **arguments)
 
 
+def switched_on(folder: Path) -> Iterator[dict[str, Any]]:
+    """Train with averaged weights, micro-batches, and the second epoch judged the best."""
+
+    def validate(model: Model, epoch: int) -> dict[str, Any]:
+        sys.audit("tiny_run.step")
+        total = sum(float(weight.double().sum()) for weight in model.parameters())
+        return {"score": 0.5 - 0.1 * abs(epoch - 2), "sum": total}
+
+    return tiny_run(folder, ema=0.9, accumulate=2, validate=validate, select="best")
+
+
 def outcome(folder: Path) -> tuple[bytes, list[dict[str, Any]], list[str]]:
     """Return a run's weights, its records without the times, and the names of its files."""
     lines = (folder / "metrics.jsonl").read_text().splitlines()
@@ -99,8 +113,20 @@ def outcome(folder: Path) -> tuple[bytes, list[dict[str, Any]], list[str]]:
     for record in records:
         for field in TIMES:
             del record[field]
-    weights = (folder / "weights.safetensors").read_bytes()
+    weights = b"".join(path.read_bytes() for path in sorted(folder.glob("*.safetensors")))
     return weights, records, sorted(path.name for path in folder.iterdir())
+
+
+class CountReads(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts how often a value is brought from a tensor to Python, where an accelerator waits."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.reads = 0
+
+    def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.reads += "_local_scalar_dense" in str(func)
+        return func(*args, **(kwargs or {}))
 
 
 def weights_of(model: nn.Module) -> dict[str, Tensor]:
@@ -137,13 +163,19 @@ def _die_while_writing(name: str, fraction: float, folder: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 
 
-def _in_a_fork(folder: Path, *, event: int = 0, write: tuple[str, float] | None = None) -> bool:
+def _in_a_fork(
+    folder: Path,
+    *,
+    event: int = 0,
+    write: tuple[str, float] | None = None,
+    start: Start = tiny_run,
+) -> bool:
     """Train in a fork of this process; tell whether it was killed."""
     child = os.fork()
     if child == 0:
         if event:
             _die_at(event, folder)
-        for record in tiny_run(folder):
+        for record in start(folder):
             if write and record["epoch"] == 1:
                 _die_while_writing(*write, folder)
         os._exit(0)
@@ -160,21 +192,22 @@ def _warm_up() -> None:
     SGD().build([weight]).step()
 
 
-def crash_everywhere(base: Path) -> dict[str, Any]:
+def crash_everywhere(base: Path, start: Start = tiny_run, stride: int = 1) -> dict[str, Any]:
     """Kill one run at each crash point, and its resume too, then let it finish."""
     _warm_up()
-    _in_a_fork(base / "reference")
-    expected, different, event = outcome(base / "reference"), [], 0
+    _in_a_fork(base / "reference", start=start)
+    expected, different, event = outcome(base / "reference"), [], 1 - stride
     while True:
-        event += 1
+        event += stride
         folder = base / f"event{event}"
-        if not _in_a_fork(folder, event=event):
+        if not _in_a_fork(folder, event=event, start=start):
             break
-        _in_a_fork(folder, event=1 + 7 * event % 23)
-        _in_a_fork(folder)
+        _in_a_fork(folder, event=1 + 7 * event % 23, start=start)
+        _in_a_fork(folder, start=start)
         if outcome(folder) != expected:
             different.append(folder.name)
-    return {"points": event - 1, "different": different, "torn": _tear(base, expected)}
+    torn = _tear(base, expected) if start is tiny_run else {}
+    return {"points": event - 1, "different": different, "torn": torn}
 
 
 def _tear(base: Path, expected: object) -> dict[str, bool]:
@@ -218,5 +251,7 @@ if __name__ == "__main__":
         print(json.dumps([record["epoch"] for record in tiny_run(where)]))
     elif mode == "slow":
         print(json.dumps([r["epoch"] for r in tiny_run(where, objective=slow_cross_entropy)]))
+    elif mode == "crash-on":
+        print(json.dumps(crash_everywhere(where, switched_on, stride=2)))
     else:
-        print(json.dumps({"crash": crash_everywhere, "full": fill_the_disk}[mode](where)))
+        print(json.dumps(crash_everywhere(where) if mode == "crash" else fill_the_disk(where)))

@@ -25,6 +25,10 @@ The room knows no method by name: objective, loader and model arrive as argument
     >>> [record["epoch"] for record in train(net, cross_entropy, Batches(), **rule)]
     [1, 2, 3]
 
+Switches, each off by default: `precision` and `channels_last`, averaged weights (`ema`), a batch in
+parts (`accumulate`), compiled passes (`compile`), a judgement of every epoch (`validate`) and, of
+the epochs, the best (`select="best"`) instead of the last.
+
 With `run_dir` the run survives a kill at any moment: every draw of epoch e is a function of
 (seed, e), so calling `train` again with the same arguments ends with the same weights, bit for
 bit. A schedule is a pure function of progress (`Cyclic(peak=0.4).factor(3.0, 15)`), an optimizer a
@@ -34,13 +38,18 @@ one never runs code from it.
 
 from __future__ import annotations
 
+from vicinal.engine.batches import counted
 from vicinal.engine.checkpoint import load_weights, save_weights
+from vicinal.engine.distributed import Processes, in_step, joined, processes, shared_generator
 from vicinal.engine.optimizers import OPTIMIZERS, SGD, Adam, OptimizerSpec, build_optimizer
 from vicinal.engine.precision import Precision, autocast, on_device, to_channels_last
-from vicinal.engine.run_folder import CHECKPOINT, METRICS, WEIGHTS, RunFolder
+from vicinal.engine.risk import Loss, Risk
+from vicinal.engine.run_folder import CHECKPOINT, LAST, METRICS, WEIGHTS, RunFolder
 from vicinal.engine.schedule import SCHEDULES, Constant, Cosine, Cyclic, Schedule, Step
 from vicinal.engine.seeding import derive, deterministic, generator, isolated
-from vicinal.engine.train import Diverged, Loader, Loss, train
+from vicinal.engine.selection import SCORE, Validate
+from vicinal.engine.switches import Select, Switches
+from vicinal.engine.train import Diverged, Loader, train
 
 __all__ = [
     # the loop
@@ -48,6 +57,11 @@ __all__ = [
     "Loader",
     "Loss",
     "train",
+    # switches of a run
+    "SCORE",
+    "Select",
+    "Switches",
+    "Validate",
     # optimizers
     "OPTIMIZERS",
     "Adam",
@@ -66,6 +80,14 @@ __all__ = [
     "autocast",
     "on_device",
     "to_channels_last",
+    # several processes
+    "Processes",
+    "Risk",
+    "counted",
+    "in_step",
+    "joined",
+    "processes",
+    "shared_generator",
     # randomness
     "derive",
     "deterministic",
@@ -73,6 +95,7 @@ __all__ = [
     "isolated",
     # files
     "CHECKPOINT",
+    "LAST",
     "METRICS",
     "WEIGHTS",
     "RunFolder",

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from vicinal._checks import InputError
 from vicinal.records import atomic
 
-__all__ = ["VERSION", "fill", "load", "load_weights", "save", "save_weights"]
+__all__ = ["VERSION", "fill", "load", "load_weights", "save", "save_tensors", "save_weights"]
 
 VERSION = 1
 """Version of both formats; it grows when the meaning of a field changes."""
@@ -111,9 +111,19 @@ def save_weights(path: Path, model: nn.Module) -> None:
         model: The model; its layout in memory and tied weights do not matter. Equal weights make
             equal files, byte for byte.
     """
+    save_tensors(path, model.state_dict())
+
+
+def save_tensors(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """Write a model's parameters and buffers, given by name, as `save_weights` does.
+
+    Args:
+        path: Where the file shall stand; its folder must exist.
+        weights: What the model's `state_dict` gives.
+    """
     tensors = {
         name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
-        for name, tensor in model.state_dict().items()
+        for name, tensor in weights.items()
     }
     # One entry only: safetensors writes several in random order, so equal weights would differ.
     metadata = {"vicinal_weights": str(VERSION)}

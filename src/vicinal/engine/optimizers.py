@@ -1,21 +1,26 @@
 """Optimizers as values: a recipe's words, built over a model's parameters when the run begins.
 
 The rate of every optimizer is its peak; `schedule` says which part of it a step takes. Weight decay
-acts on all parameters, BatchNorm's and biases too, as in the codes of the papers.
+acts on all parameters, BatchNorm's and biases too, as in the PyTorch codes of the papers; with
+`decay="weights"` on the kernels of convolutions and linear layers alone, as in the TensorFlow codes
+(BAT, AVmixup).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 import torch
 from torch import nn
 
-from vicinal._checks import InputError, number
+from vicinal._checks import InputError, choice, number
 
-__all__ = ["OPTIMIZERS", "SGD", "Adam", "OptimizerSpec", "build_optimizer"]
+__all__ = ["OPTIMIZERS", "SGD", "Adam", "Decay", "OptimizerSpec", "build_optimizer"]
+
+Decay: TypeAlias = Literal["all", "weights"]
+"""What weight decay acts on: every parameter, or kernels alone (tensors of two axes or more)."""
 
 
 class OptimizerSpec(Protocol):
@@ -35,6 +40,8 @@ class SGD:
         momentum: In [0, 1).
         nesterov: Whether the momentum looks ahead; needs momentum > 0.
         weight_decay: Factor of the L2 penalty's gradient, added to the loss's.
+        decay: What it acts on: "all", or "weights", which leaves out biases and the scales and
+            shifts of normalisation.
 
     Raises:
         InputError: If a number is out of its range.
@@ -48,6 +55,7 @@ class SGD:
     momentum: float = 0.9
     nesterov: bool = False
     weight_decay: float = 1e-4
+    decay: Decay = "all"
 
     def __post_init__(self) -> None:
         """Check the numbers.
@@ -55,7 +63,7 @@ class SGD:
         Raises:
             InputError: If Nesterov is asked for without momentum.
         """
-        _check_rates(self.lr, self.weight_decay)
+        _check_rates(self.lr, self.weight_decay, self.decay)
         number("momentum", self.momentum, low=0.0, high=1.0, open_high=True)
         if self.nesterov and self.momentum == 0:
             raise InputError("`nesterov` needs a momentum > 0; got 0. Drop nesterov?")
@@ -70,7 +78,7 @@ class SGD:
             The optimizer, with no state yet.
         """
         return torch.optim.SGD(
-            parameters,
+            _groups(parameters, self.decay),
             lr=self.lr,
             momentum=self.momentum,
             nesterov=self.nesterov,
@@ -86,6 +94,8 @@ class Adam:
         lr: Peak rate, positive.
         weight_decay: Factor of the L2 penalty's gradient.
         betas: Memory of the gradient's mean and of its square, each in [0, 1).
+        decay: What the penalty acts on: "all", or "weights", which leaves out biases and the scales
+            and shifts of normalisation.
 
     Raises:
         InputError: If a number is out of its range.
@@ -98,6 +108,7 @@ class Adam:
     lr: float = 0.002
     weight_decay: float = 0.0
     betas: tuple[float, float] = (0.9, 0.999)
+    decay: Decay = "all"
 
     def __post_init__(self) -> None:
         """Check the numbers; a list of betas, as files hold it, becomes a pair.
@@ -105,7 +116,7 @@ class Adam:
         Raises:
             InputError: If they are not two.
         """
-        _check_rates(self.lr, self.weight_decay)
+        _check_rates(self.lr, self.weight_decay, self.decay)
         if not isinstance(self.betas, (tuple, list)) or len(self.betas) != 2:
             raise InputError(f"`betas` must be a pair of numbers; got {self.betas!r}.")
         first, second = (
@@ -123,11 +134,26 @@ class Adam:
             The optimizer, with no state yet.
         """
         return torch.optim.Adam(
-            parameters, lr=self.lr, weight_decay=self.weight_decay, betas=self.betas
+            _groups(parameters, self.decay),
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            betas=self.betas,
         )
 
 
-def _check_rates(lr: float, weight_decay: float) -> None:
+def _groups(parameters: Iterable[nn.Parameter], decay: Decay) -> list[Any]:
+    """Part the parameters into those that decay and those that do not, where that is asked for."""
+    every = list(parameters)
+    if decay == "all":
+        return every
+    kernels = [parameter for parameter in every if parameter.ndim >= 2]
+    others = [parameter for parameter in every if parameter.ndim < 2]
+    groups = ({"params": kernels}, {"params": others, "weight_decay": 0.0})
+    return [group for group in groups if group["params"]]
+
+
+def _check_rates(lr: float, weight_decay: float, decay: str) -> None:
+    choice("decay", decay, get_args(Decay))
     number("lr", lr, low=0.0, high=float("inf"), open_low=True, open_high=True)
     number("weight_decay", weight_decay, low=0.0, high=float("inf"), open_high=True)
 

@@ -9,23 +9,31 @@ device inside an epoch.
 from __future__ import annotations
 
 import math
-import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Protocol, get_args
 
 import torch
 from torch import Tensor
 
-from vicinal._checks import InputError, NotFinite, choice, count, number
-from vicinal._typing import Batch, Model
+from vicinal._checks import InputError, NotFinite, count, number
+from vicinal._typing import Model
+from vicinal.engine.batches import Loader, batches_of
+from vicinal.engine.compiled import Compiled
+from vicinal.engine.distributed import Processes, processes
+from vicinal.engine.ema import Average
 from vicinal.engine.optimizers import OptimizerSpec, build_optimizer
-from vicinal.engine.precision import Precision, autocast, on_device, to_channels_last
+from vicinal.engine.precision import Precision, to_channels_last
+from vicinal.engine.risk import Loss
 from vicinal.engine.run_folder import RunFolder
 from vicinal.engine.schedule import Schedule
 from vicinal.engine.seeding import deterministic, generator, isolated
+from vicinal.engine.selection import Best, Validate
+from vicinal.engine.step import Work, make_step
+from vicinal.engine.switches import Select, Switches
+from vicinal.maths.share import Scope
 from vicinal.records import Record
 
 __all__ = ["Diverged", "Loader", "Loss", "train"]
@@ -35,48 +43,29 @@ class Diverged(InputError):
     """The loss, a logit or a weight became infinite or NaN; the last good checkpoint stands."""
 
 
-class Loader(Protocol):
-    """Training data in batches, whose order and augmentation come from a generator."""
-
-    def __len__(self) -> int:
-        """Return the number of batches of every epoch."""
-        ...
-
-    def epoch(self, rng: torch.Generator) -> Iterator[Batch]:
-        """Yield the batches of one epoch, drawing from `rng` (a CPU generator) alone."""
-        ...
-
-
-class Loss(Protocol):
-    """What training needs of an objective."""
-
-    def __call__(
-        self, model: Model, x: Tensor, y: Tensor, *, rng: torch.Generator | None = None
-    ) -> Tensor:
-        """Return the scalar loss of a batch."""
-        ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Job:
     """What stays the same throughout a run."""
 
-    model: Model
-    objective: Loss
+    work: Work
     loader: Loader
-    optimizer: torch.optim.Optimizer
     schedule: Schedule
     epochs: int
     steps: int
     seed: int
-    precision: Precision
-    channels_last: bool
+    validate: Validate | None
+    best: Best | None
     report: Callable[[int, int], None] | None
 
     @property
-    def device(self) -> torch.device:
-        """Where the model lives."""
-        return next(self.model.parameters()).device
+    def team(self) -> Processes:
+        """The processes that train together."""
+        return self.work.team
+
+    @property
+    def judged(self) -> Model:
+        """The model that is validated and handed over: the averaged one, where there is one."""
+        return self.work.average.model if self.work.average else self.work.model
 
 
 def train(
@@ -90,6 +79,12 @@ def train(
     seed: int = 0,
     precision: Precision = "fp32",
     channels_last: bool = False,
+    ema: float | None = None,
+    accumulate: int = 1,
+    compile: str | None = None,
+    validate: Validate | None = None,
+    select: Select = "last",
+    mix_scope: Scope = "local",
     run_dir: Path | None = None,
     checkpoint_every: int = 1,
     max_seconds: float = math.inf,
@@ -99,12 +94,13 @@ def train(
 
     With `run_dir` the run can be killed at any moment and called again with the same arguments: it
     goes on after the last checkpoint and, on the same device and thread count, ends with the same
-    weights. A finished run yields nothing and leaves the model with its final weights.
+    weights. A finished run yields nothing. When the last record is yielded the model holds the
+    run's final weights, those of weights.safetensors.
 
     Args:
         model: Trained in place where it lives; in train mode during an epoch, and left in eval mode
             at each yield and at the end, however that comes.
-        objective: (model, x, y, rng=rng) -> scalar loss; called once per batch.
+        objective: (model, x, y, rng=rng) -> scalar loss; called once per micro-batch.
         loader: `len(loader)` batches an epoch from `loader.epoch(rng)`.
         optimizer: Its kind and its peak rate, such as `SGD(lr=0.1)`.
         schedule: Which part of the peak each step takes, such as `Cyclic(peak=0.15)`.
@@ -112,6 +108,17 @@ def train(
         seed: Which draws, a non-negative integer.
         precision: "fp32" or "bf16".
         channels_last: Whether convolutions see their weights and images channels-last.
+        ema: Decay of averaged weights, which are then the ones validated and the run's final ones;
+            0.995 is usual. None: the last step's weights.
+        accumulate: Into how many micro-batches each batch is cut, for memory's sake; `make_step`
+            says what that means for mixing, draws and BatchNorm.
+        compile: Backend of `torch.compile` for the model's passes in training, such as "inductor".
+        validate: (model, epoch) -> fields for the epoch's record, called after every epoch; none
+            where it does not judge one. Of several processes the first one's answer counts.
+        select: "last", or "best": the run's final weights are those whose `score` in the record of
+            `validate` was highest, the earliest of several.
+        mix_scope: Of several processes: whether an image's partner comes from the own rows of a
+            batch, "local", or from all, "global".
         run_dir: Folder for metrics.jsonl, checkpoint.pt and weights.safetensors; none, no files.
         checkpoint_every: Epochs between checkpoints; a kill loses at most as many.
         max_seconds: The call ends, checkpointed, after the first epoch that reaches this time.
@@ -119,7 +126,8 @@ def train(
 
     Yields:
         One record per epoch, already on disk: kind, epoch (from 1), epochs, loss (mean over the
-        images), lr (of the last step), seconds, images_per_second.
+        images), lr (of the last step), seconds, images_per_second (the validation's not counted),
+        and the fields of `validate`.
 
     Example:
         >>> class Points:
@@ -145,33 +153,38 @@ def train(
     generators are given back after every epoch as they were.
     """
     began = time.perf_counter()
-    choice("precision", precision, get_args(Precision))
     count("checkpoint_every", checkpoint_every)
     number("max_seconds", max_seconds, low=0.0)
+    switches = Switches(
+        precision=precision,
+        channels_last=channels_last,
+        ema=ema,
+        accumulate=accumulate,
+        compile=compile,
+        select=select,
+        mix_scope=mix_scope,
+    )
     job = _Job(
-        model=to_channels_last(model) if channels_last else model,
-        objective=objective,
+        work=_work(model, objective, optimizer, switches),
         loader=loader,
-        optimizer=build_optimizer(model.parameters(), optimizer),
         schedule=schedule,
         epochs=count("epochs", epochs),
         steps=count("len(loader)", len(loader)),
         seed=count("seed", seed, low=0),
-        precision=precision,
-        channels_last=channels_last,
+        validate=validate,
+        best=_best(switches, validate),
         report=report,
     )
-    folder = None
-    if run_dir is not None:
-        folder = RunFolder(path=Path(run_dir), arguments=_arguments(job, optimizer))
+    folder = None if run_dir is None else _folder(job, Path(run_dir), optimizer)
     try:
-        done = folder.restore(model, job.optimizer) if folder else 0
+        done = _restored(job, folder) if folder else 0
         for epoch in range(done + 1, job.epochs + 1):
-            record = _one_epoch(job, epoch)
-            late = time.perf_counter() - began >= max_seconds
+            record = {**_one_epoch(job, epoch), **_validated(job, epoch)}
+            late = job.team.led(lambda: time.perf_counter() - began >= max_seconds)
             if folder:
-                due = late or epoch % checkpoint_every == 0
-                folder.keep(record, model, job.optimizer, checkpointed=due)
+                _keep(job, folder, record, checkpointed=late or epoch % checkpoint_every == 0)
+            if epoch == job.epochs:
+                _finish(job, folder)
             yield record
             if late:
                 return
@@ -179,49 +192,130 @@ def train(
         model.eval()
 
 
-def _arguments(job: _Job, optimizer: OptimizerSpec) -> dict[str, int | str]:
-    """Describe what must be the same for a run to be resumed."""
-    described = {
-        "objective": repr(job.objective),
-        "optimizer": repr(optimizer),
-        "schedule": repr(job.schedule),
+def _work(model: Model, objective: Loss, optimizer: OptimizerSpec, switches: Switches) -> Work:
+    if switches.channels_last:
+        to_channels_last(model)
+    called = Compiled(model, backend=switches.compile) if switches.compile else model
+    team = processes()
+    return Work(
+        model=model,
+        called=called,
+        objective=objective,
+        optimizer=build_optimizer(model.parameters(), optimizer),
+        switches=switches,
+        average=Average(model, decay=switches.ema) if switches.ema else None,
+        team=team,
+        risk=team.risk(called, objective),
+    )
+
+
+def _best(switches: Switches, validate: Validate | None) -> Best | None:
+    if switches.select == "last":
+        return None
+    if validate is None:
+        raise InputError(
+            "`select` can be 'best' only with `validate`, a judgement on held-out images; got "
+            "none. Hold some out, or select the last?"
+        )
+    return Best()
+
+
+def _folder(job: _Job, path: Path, optimizer: OptimizerSpec) -> RunFolder:
+    """Describe the run's folder: what a resume compares, and what it restores."""
+    things = {
+        "objective": job.work.objective,
+        "optimizer": optimizer,
+        "schedule": job.schedule,
     }
-    # A plain function's repr holds its address, which differs in every process.
-    words = {name: re.sub(r" at 0x[0-9a-fA-F]+", "", word) for name, word in described.items()}
     numbers = {"epochs": job.epochs, "seed": job.seed, "len(loader)": job.steps}
-    return {**numbers, "precision": job.precision, **words}
+    kept = {"average": job.work.average, "best": job.best}
+    return RunFolder(
+        path=path,
+        arguments={**numbers, **job.work.switches.words()},
+        things=things,
+        also={name: part for name, part in kept.items() if part is not None},
+    )
+
+
+def _restored(job: _Job, folder: RunFolder) -> int:
+    """Bring every process to the last checkpoint, which the first one alone reads, or the end."""
+    model, optimizer, team = job.work.model, job.work.optimizer, job.team
+    done = team.led(lambda: folder.restore(model, optimizer))
+    team.align(list(model.state_dict().values()))
+    if team.several:
+        parts = {"optimizer": optimizer, **folder.also}
+        states = team.led(lambda: {name: part.state_dict() for name, part in parts.items()})
+        for name, part in parts.items():
+            part.load_state_dict(states[name])
+    if done == job.epochs:
+        _finish(job, folder)
+    return done
+
+
+def _keep(job: _Job, folder: RunFolder, record: Record, *, checkpointed: bool) -> None:
+    model, optimizer = job.work.model, job.work.optimizer
+    job.team.led(lambda: folder.keep(record, model, optimizer, checkpointed=checkpointed))
+
+
+def _finish(job: _Job, folder: RunFolder | None) -> None:
+    """Write the run's final weights and hand them over in the model."""
+    last = job.judged.state_dict()
+    chosen = job.best.weights if job.best else last
+    if folder:
+        job.team.led(partial(folder.finish, chosen, last))
+    if chosen is not last or job.work.average:
+        job.work.model.load_state_dict(chosen)
 
 
 def _one_epoch(job: _Job, epoch: int) -> Record:
     """Make the steps of one epoch, then read its loss from the device."""
     began = time.perf_counter()
-    total, images, step = torch.zeros((), device=job.device), 0, 0
-    rng = generator(job.seed, "objective", epoch, device=job.device)
-    job.model.train()
-    with isolated(job.seed, "model", epoch), deterministic():
-        batches = job.loader.epoch(generator(job.seed, "order", epoch))
-        for step, (x, y) in enumerate(batches, 1):
-            _set_rate(job, epoch - 1 + (step - 0.5) / job.steps)
-            try:
-                total += x.shape[0] * _step(job, x, y, rng)
-            except NotFinite as error:
-                raise _diverged(job, epoch, "a logit") from error
-            images += x.shape[0]
-            if job.report:
-                job.report(step, job.steps)
-    job.model.eval()
-    _check_steps(step, job.steps)
-    loss = _read_once(job, total, epoch) / images
+    job.work.called.train()
+    with isolated(*job.team.keys(job.seed, "model", epoch)), deterministic():
+        total, own = _steps(job, epoch)
+    job.work.called.eval()
+    loss, images = _read_once(job, total, own, epoch)
     seconds = time.perf_counter() - began
     return {
         "kind": "epoch",
         "epoch": epoch,
         "epochs": job.epochs,
-        "loss": loss,
-        "lr": job.optimizer.param_groups[0]["lr"],
+        "loss": loss / images,
+        "lr": job.work.optimizer.param_groups[0]["lr"],
         "seconds": seconds,
         "images_per_second": images / seconds,
     }
+
+
+def _steps(job: _Job, epoch: int) -> tuple[Tensor, int]:
+    """Make the steps; return the summed loss of the own images, and how many they are."""
+    device = job.work.device
+    total, images, step = torch.zeros((), device=device), 0, 0
+    keys = (job.seed, "objective", epoch)
+    rng = job.team.generator(*keys, device=device, scope=job.work.switches.mix_scope)
+    order = generator(job.seed, "order", epoch)
+    for step, (x, y) in enumerate(batches_of(job.loader, order, rng=rng), 1):
+        _set_rate(job, epoch - 1 + (step - 0.5) / job.steps)
+        try:
+            total += x.shape[0] * make_step(job.work, x, y, rng=rng)
+        except NotFinite as error:
+            raise _diverged(job, epoch, "a logit") from error
+        images += x.shape[0]
+        if job.report:
+            job.report(step, job.steps)
+    _check_steps(step, job.steps)
+    return total, images
+
+
+def _validated(job: _Job, epoch: int) -> Record:
+    """Judge the weights after an epoch with the same draws each time, and remember the best."""
+    if job.validate is None:
+        return {}
+    with isolated(job.seed, "validation"), deterministic():
+        found = job.team.collect(job.validate(job.judged, epoch))[0]
+    if job.best and found:
+        job.best.see(job.judged, {**found, "epoch": epoch})
+    return found
 
 
 def _check_steps(made: int, promised: int) -> None:
@@ -231,40 +325,30 @@ def _check_steps(made: int, promised: int) -> None:
 
 def _set_rate(job: _Job, progress_epochs: float) -> None:
     factor = job.schedule.factor(progress_epochs, job.epochs)
-    for group in job.optimizer.param_groups:
+    for group in job.work.optimizer.param_groups:
         group["lr"] = group["initial_lr"] * factor
 
 
-def _step(job: _Job, x: Tensor, y: Tensor, rng: torch.Generator) -> Tensor:
-    """Make one step; the loss before it stays on the device."""
-    x = on_device(x, job.device, channels_last=job.channels_last)
-    y = on_device(y, job.device)
-    job.optimizer.zero_grad(set_to_none=True)
-    with autocast(job.precision, job.device):
-        loss = job.objective(job.model, x, y, rng=rng)
-    if loss.ndim != 0:
-        raise InputError(
-            f"`objective` must return a scalar loss; got shape {tuple(loss.shape)}. Take its mean?"
-        )
-    loss.backward()  # type: ignore[no-untyped-call]
-    job.optimizer.step()
-    return loss.detach().float()
-
-
-def _read_once(job: _Job, total: Tensor, epoch: int) -> float:
+def _read_once(job: _Job, total: Tensor, images: int, epoch: int) -> tuple[float, int]:
     """Read the summed loss, and whether the weights are finite: the last step may break them."""
+    # Running statistics are each process's own until now.
+    for model in (job.work.model, job.judged):
+        job.team.align(list(model.buffers()))
     with torch.no_grad():
-        state = [tensor for tensor in job.model.state_dict().values() if tensor.is_floating_point()]
+        state = [
+            tensor for tensor in job.work.model.state_dict().values() if tensor.is_floating_point()
+        ]
         finite = torch.stack([tensor.isfinite().all().to(total.device) for tensor in state]).all()
-        loss, sound = torch.stack([total, finite.to(total.dtype)]).tolist()
+        own, sound = torch.stack([total, finite.to(total.dtype)]).tolist()
+    loss, seen = job.team.total([own, images])
     if not (math.isfinite(loss) and sound):
         raise _diverged(job, epoch, "the loss" if not math.isfinite(loss) else "a weight")
-    return float(loss)
+    return loss, int(seen)
 
 
 def _diverged(job: _Job, epoch: int, what: str) -> Diverged:
-    peak = max(group["initial_lr"] for group in job.optimizer.param_groups)
-    fix = ", train in fp32" if job.precision == "bf16" else ""
+    peak = max(group["initial_lr"] for group in job.work.optimizer.param_groups)
+    fix = ", train in fp32" if job.work.switches.precision == "bf16" else ""
     return Diverged(
         f"training diverged in epoch {epoch} of {job.epochs}: {what} became infinite or NaN at "
         f"a peak rate of {peak:g}. Lower `lr`, warm it up (schedule cyclic or cosine){fix}, or "
