@@ -16,17 +16,46 @@ from vicinal.recipes.schema import Recipe
 ROOT = Path(vicinal.__file__).parent / "recipes"
 NAMES = sorted(str(file.relative_to(ROOT).with_suffix("")) for file in ROOT.rglob("*/*.yaml"))
 METHODS = ["alps", "erm", "dropout", "label-smoothing", "mixup", "alps-eps0", "alps-label"]
-ALL = list(product([name.replace("\\", "/") for name in NAMES], METHODS, recipes.SCALES))
+SWEEP = "alps/cifar10-preactresnet18-sweep"
+STUDY = [name for name in recipes.names() if name != SWEEP]
+ALL = [
+    (name, method, scale)
+    for name, scale in product(recipes.names(), recipes.SCALES)
+    for method in recipes.methods(name)
+]
 
 
-def test_the_package_knows_every_file_and_there_are_four() -> None:
+def test_the_package_knows_every_file_and_there_are_eleven() -> None:
     assert [name.replace("\\", "/") for name in NAMES] == list(recipes.names())
-    assert len(NAMES) == 4
+    assert len(NAMES) == 11
 
 
 def test_every_recipe_has_the_same_methods_with_the_papers_own_first() -> None:
-    for name in recipes.names():
+    for name in STUDY:
         assert list(recipes.methods(name)) == METHODS
+
+
+def test_the_sweep_is_alps_in_six_settings_judged_on_images_that_are_not_trained_on() -> None:
+    wanted = {
+        f"eps{eps}-mode{mode}": objectives.ALPS(eps=eps, mode=mode, concentration=12.0)
+        for eps in (0.1, 0.2, 0.4)
+        for mode in (0.8, 0.9)
+    }
+    found = {m: resolve.objective(recipes.recipe(SWEEP, method=m)) for m in recipes.methods(SWEEP)}
+    assert found == wanted
+    one = recipes.recipe(SWEEP)
+    other = recipes.recipe(SWEEP.removesuffix("-sweep"))
+    differing = {k for k, v in one.model_dump().items() if v != other.model_dump()[k]}
+    assert differing == {
+        "name",
+        "title",
+        "tables",
+        "method",
+        "validation",
+        "validate_every",
+        "evaluation",
+    }
+    assert (one.validation, one.evaluation.split) == (1000, "validation")
 
 
 def test_the_keys_are_those_of_the_papers_rows() -> None:
@@ -92,7 +121,7 @@ def _with_data(recipe: Recipe, model: dict[str, object]) -> Recipe:
 
 
 def test_the_papers_setting_is_what_the_reproduction_sheet_decided() -> None:
-    for name in recipes.names():
+    for name in STUDY:
         recipe = recipes.recipe(name, method="alps")
         assert (recipe.epochs, recipe.batch_size, recipe.precision) == (200, 128, "fp32")
         assert recipe.optimizer.arguments == {
@@ -100,6 +129,7 @@ def test_the_papers_setting_is_what_the_reproduction_sheet_decided() -> None:
             "momentum": 0.9,
             "nesterov": False,
             "weight_decay": 1e-4,
+            "decay": "all",
         }
         schedule = resolve.schedule(recipe)
         rates = [schedule.factor(epoch, 200) for epoch in (0, 99.9, 100, 149.9, 150, 199.9)]
@@ -143,6 +173,7 @@ def test_small_is_what_the_design_says() -> None:
         "momentum": 0.9,
         "nesterov": True,
         "weight_decay": 5e-4,
+        "decay": "all",
     }
     rate = resolve.schedule(recipe).factor
     assert [rate(epoch, 40) for epoch in (0, 3, 6, 23, 40)] == pytest.approx([0, 0.5, 1, 0.5, 0])
@@ -151,6 +182,60 @@ def test_small_is_what_the_design_says() -> None:
     assert recipe.model.arguments == {"width": 16, "dropout": 0.5}
     net = models.preactresnet18(num_classes=10, width=16)
     assert round(sum(weight.numel() for weight in net.parameters()) / 1e6, 2) == 0.70
+
+
+@pytest.mark.parametrize(
+    ("overrides", "width", "channels"),
+    [
+        ({"model": "wide_resnet", "model.depth": 10}, 1, 16),
+        ({"model": "preactresnet18"}, 16, 16),
+        ({"model": "vgg16"}, 16, 16),
+        ({"model": "resnet50"}, 16, 16),
+        ({"model": "wide_resnet", "model.depth": 10, "model.width": 2}, 2, 32),
+    ],
+)
+def test_small_is_sixteen_channels_wide_however_a_net_counts_them(
+    overrides: dict[str, object], width: int, channels: int
+) -> None:
+    recipe = recipes.recipe("alps/cifar10-vgg16", scale="small", overrides=overrides)
+    assert recipe.model.arguments["width"] == width
+    known = {"num_classes": 10, "in_channels": 3, "mean": [0.5], "std": [0.25]}
+    net = resolve.model(_with_data(recipe, {**recipe.model.model_dump(), **known}))
+    convolutions = [m.out_channels for m in net.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert convolutions[1] == channels
+
+
+def test_a_wide_resnets_factor_is_no_other_nets_number_of_channels(tmp_path: Path) -> None:
+    text = (ROOT / "alps" / "cifar10-vgg16.yaml").read_text(encoding="utf-8")
+    file = tmp_path / "wide.yaml"
+    wide = "{name: wide_resnet, depth: 34, width: 10, dropout: 0.0, mean: [0, 0, 0], std: [1]}"
+    file.write_text(text.replace("{name: vgg16, dropout: 0.0}", wide), encoding="utf-8")
+
+    def model(scale: str, **overrides: object) -> dict[str, object]:
+        return recipes.recipe(str(file), scale=scale, overrides=overrides).model.arguments
+
+    assert (model("full")["width"], model("medium")["width"]) == (10, 10)
+    assert (model("small")["width"], model("small")["depth"]) == (1, 34)
+    assert model("full", model="preactresnet18")["width"] == 64
+    assert model("small", model="preactresnet18")["width"] == 16
+    digits = recipes.recipe("alps/cifar10-vgg16", scale="smoke").model.arguments
+    # What is fixed for the paper's images does not hold for the digits.
+    assert model("smoke") == {**digits, "dropout": 0.0}
+    assert (model("small")["mean"], model("small")["std"]) == ([0, 0, 0], [1])
+
+
+def test_a_recipes_name_is_its_data_set_and_its_net() -> None:
+    for name in STUDY:
+        recipe = recipes.recipe(name)
+        assert name.partition("/")[2] == f"{recipe.dataset}-{recipe.model.name}"
+
+
+def test_30_classes_stand_in_no_table_of_the_paper() -> None:
+    for name in STUDY:
+        if "tiny-imagenet-30" in name:
+            assert recipes.recipe(name).tables == ()
+        else:
+            assert recipes.recipe(name).tables
 
 
 def test_medium_is_the_papers_net_and_images_for_30_epochs() -> None:
@@ -162,7 +247,7 @@ def test_medium_is_the_papers_net_and_images_for_30_epochs() -> None:
 
 
 def test_smoke_is_digits_unflipped_with_a_budget_that_moves_them() -> None:
-    for name in recipes.names():
+    for name in STUDY:
         recipe = recipes.recipe(name, method="dropout", scale="smoke")
         assert (recipe.dataset, recipe.model.name) == ("digits", "digits_net")
         assert (recipe.augment.pad, recipe.augment.flip) == (0, False)

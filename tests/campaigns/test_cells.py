@@ -12,7 +12,7 @@ from vicinal import data, records
 from vicinal._checks import InputError
 from vicinal.campaigns import cells
 from vicinal.campaigns.cells import CLEAN, Evaluating, Measurement, Training
-from vicinal.recipes import load, recipe
+from vicinal.recipes import Recipe, load, read, recipe
 
 FGSM = Measurement("fgsm(eps=0.1)", 20)
 PGD = Measurement("pgd(eps=0.5, step_size=0.001, steps=1, random_start=True, iterate=last)", 500)
@@ -132,6 +132,28 @@ def test_how_a_run_is_evaluated_does_not_change_what_was_trained(
     overrides = tiny | {"evaluation.attack_subset": 50}
     wanted = recipe(RECIPE, method="erm", scale="smoke", overrides=overrides)
     assert cells.is_trained(run_dir, wanted)
+
+
+def test_how_many_processes_decode_does_not_change_what_was_trained(
+    run_dir: Path, tiny: dict[str, Any]
+) -> None:
+    wanted = recipe(RECIPE, method="erm", scale="smoke", overrides=tiny | {"workers": 7})
+    assert cells.is_trained(run_dir, wanted)
+
+
+def test_a_mean_that_the_recipe_fixes_belongs_to_what_was_trained(
+    run_dir: Path, tiny: dict[str, Any]
+) -> None:
+    there = recipe_of(run_dir).model.arguments["mean"]
+    same = recipe(RECIPE, method="erm", scale="smoke", overrides=tiny | {"model.mean": there})
+    assert cells.is_trained(run_dir, same)
+    other = recipe(RECIPE, method="erm", scale="smoke", overrides=tiny | {"model.mean": [0.0]})
+    with pytest.raises(InputError, match="`model` is"):
+        cells.is_trained(run_dir, other)
+
+
+def recipe_of(run_dir: Path) -> Recipe:
+    return read(run_dir / "recipe.yaml")
 
 
 def test_the_test_images_are_loaded_once_per_process(

@@ -42,8 +42,8 @@ def test_overrides_are_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        ("alps/table-1", "no recipe for SVHN"),
-        ("alps/table-4", "no recipe for Tiny-ImageNet"),
+        ("alps/table-1", "train_32x32.mat"),
+        ("alps/table-4", "tiny-imagenet-200"),
         ("alps/table-3", "cifar100.npz"),
     ],
 )

@@ -70,6 +70,25 @@ def test_an_accuracy_is_read_as_one(plan: Plan) -> None:
     assert cell_record(plan, {}, cell=cell, command="c")["values"] == [75.0]
 
 
+def test_top1_and_top5_come_from_one_measurement(plan: Plan) -> None:
+    write(plan, plan.cells[0], 0, error=0.25, accuracy=0.75, top5_error=0.125)
+    cells = [replace(plan.cells[0], metric=metric) for metric in ("top1_error", "top5_error")]
+    found = [cell_record(plan, {}, cell=cell, command="c") for cell in cells]
+    assert [one["values"] for one in found] == [[25.0], [12.5]]
+
+
+def test_a_measurement_of_an_older_version_has_no_top5_error(plan: Plan) -> None:
+    write(plan, plan.cells[0], 0, error=0.25, accuracy=0.75)
+    write(plan, plan.cells[0], 1, error=0.25, accuracy=0.75, top5_error=0.5)
+    cell = replace(plan.cells[0], metric="top5_error")
+    found = cell_record(plan, {}, cell=cell, command="c")
+    assert (found["values"], found["seeds"], found["status"]) == ([50.0], [1], "ok")
+    alone = cell_record(
+        replace(plan, request=replace(plan.request, seeds=(0,))), {}, cell=cell, command="c"
+    )
+    assert (alone["values"], alone["status"]) == ([], "not run")
+
+
 @pytest.mark.parametrize(
     ("fields", "failures", "status"),
     [

@@ -140,6 +140,8 @@ def test_sets_that_are_not_at_hand_are_no_steps(tmp_path: Path) -> None:
     assert set(found.missing) == {
         "alps/cifar10-preactresnet18",
         "alps/cifar100-preactresnet18",
+        "alps/svhn-preactresnet18",
+        "alps/tiny-imagenet-preactresnet18",
     }
 
 

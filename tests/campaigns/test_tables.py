@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from importlib import resources
 
 import pytest
 
 from vicinal._checks import InputError
-from vicinal.campaigns.tables import CONTROLS, METHODS, Cell, cells_of, names
+from vicinal.campaigns.own_tables import METHODS
+from vicinal.campaigns.tables import CONTROLS, Cell, cells_of, names
 from vicinal.campaigns.threats import Threat
 from vicinal.recipes import methods
 
-PAPER = [name for name in names() if name != "alps/demo"]
+PAPER = [name for name in names() if "table-" in name or "section-" in name]
 
 
 def csv_rows(table: str) -> list[dict[str, str]]:
@@ -37,6 +39,31 @@ def test_every_number_of_the_paper_is_a_cell(table: str) -> None:
         assert cell.method == row["method"]
     assert all(cell.paper == 0 for cell in found.values())
     assert len(found) == (7 if table == "alps/section-5.3" else 0)
+
+
+def test_table_4_has_top1_and_top5_of_every_net_from_the_same_clean_images() -> None:
+    found = cells_of("alps/table-4", scale="full")
+    pairs = list(zip(found[::2], found[1::2], strict=True))
+    assert len(pairs) == 10
+    for top1, top5 in pairs:
+        assert (top1.metric, top5.metric) == ("top1_error", "top5_error")
+        assert replace(top1, metric="", paper=None, paper_std=None) == replace(
+            top5, metric="", paper=None, paper_std=None
+        )
+        assert top5.paper is not None
+        assert top1.paper is not None
+        assert top5.paper < top1.paper
+    assert {cell.threat for cell in found} == {None}
+
+
+def test_only_a_top5_error_is_missing_from_what_older_versions_measured() -> None:
+    top1, top5 = cells_of("alps/table-4", scale="full")[:2]
+    old = {"attack": "clean", "n": 9, "error": 0.5}
+    assert top1.is_in(old)
+    assert not top5.is_in(old)
+    assert top5.is_in({**old, "ece": 0.1, "top5_error": 0.2})
+    assert top5.is_in({**old, "ece": 0.1})  # five classes or fewer: no measurement would add it
+    assert all(cell.is_in(old) for cell in cells_of("alps/table-6", scale="full"))
 
 
 def _space(cell: Cell) -> str:
@@ -72,15 +99,12 @@ def test_section_5_3_is_mixup_and_alps_on_four_sets_under_unbounded_pgd() -> Non
 
 
 @pytest.mark.parametrize("table", PAPER)
-def test_cells_name_a_recipe_that_has_their_method_or_none(table: str) -> None:
+def test_cells_name_a_recipe_that_has_their_method(table: str) -> None:
     for cell in cells_of(table, scale="full", controls=True):
-        if cell.dataset in {"CIFAR-10", "CIFAR-100"}:
-            assert cell.recipe is not None
-            assert cell.key in methods(cell.recipe)
-            assert cell.dataset.replace("-", "").lower() in cell.recipe.split("/")[1].split("-")
-            assert cell.recipe.endswith(cell.model.lower())
-        else:
-            assert cell.recipe is None
+        assert cell.recipe is not None
+        assert cell.key in methods(cell.recipe)
+        words = cell.dataset.lower().replace("cifar-", "cifar")
+        assert cell.recipe == f"alps/{words}-{cell.model.lower()}"
 
 
 @pytest.mark.parametrize("table", PAPER)
@@ -144,5 +168,19 @@ def test_an_unknown_table_names_the_nearest() -> None:
 
 
 def test_every_table_has_a_subject() -> None:
-    assert len(names()) == 8
+    assert len(names()) == 10
     assert all(names().values())
+
+
+def test_30_classes_have_a_table_of_our_own_and_no_column_of_the_papers() -> None:
+    found = cells_of("alps/tiny-imagenet-30", scale="full", controls=True)
+    assert {cell.dataset for cell in found} == {"tiny-imagenet-30"}
+    assert {cell.recipe for cell in found} == {
+        "alps/tiny-imagenet-30-preactresnet18",
+        "alps/tiny-imagenet-30-vgg16",
+    }
+    assert {cell.paper for cell in found} == {None}
+    smoke = cells_of("alps/tiny-imagenet-30", scale="smoke")
+    assert {cell.dataset for cell in smoke} == {"digits"}
+    for table in PAPER:
+        assert all("30" not in str(cell.recipe) for cell in cells_of(table, scale="full"))

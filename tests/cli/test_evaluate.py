@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import string
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,30 @@ def test_the_title_says_net_and_data_and_json_has_a_schema(
     assert main(["evaluate", str(tmp_path), "--n", "5", "--json"]) == 0
     found = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
     assert all(record["schema"] == records.SCHEMA for record in found)
+
+
+def test_top5_and_calibration_stand_below_the_table_and_classes_on_request(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("recipe.yaml", "weights.safetensors"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    monkeypatch.setenv("COLUMNS", "80")
+    argv = ["evaluate", str(tmp_path), "--attack", "fgsm", "--n", "20"]
+    assert main(argv) == 0
+    plain = capsys.readouterr().out
+    (clean, _) = records.read(tmp_path / "results.jsonl")
+    assert f"top-5 error {100 * clean['top5_error']:.2f} %" in plain
+    assert f"(ECE) {100 * clean['ece']:.2f} %" in plain
+    assert "accuracy of each class" not in plain
+    assert main([*argv, "--per-class"]) == 0
+    shown = capsys.readouterr().out
+    assert "accuracy of each class" in shown
+    rows = [line.split() for line in shown.splitlines() if line[:1].isdigit()]
+    accuracies = [f"{100 * share:.2f}" for share in clean["per_class"]["accuracy"]]
+    counts = [str(n) for n in clean["per_class"]["n"]]
+    assert [row[:3] for row in rows] == [
+        list(one) for one in zip(string.digits, counts, accuracies, strict=True)
+    ]

@@ -20,6 +20,7 @@ def test_everything_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     ("room", "known"),
     [
         ("methods", {"objective": "ALPS", "passes": "1+1"}),
+        ("pairs", {"input": "PGD", "label": "Bilateral", "label looks at": "clean"}),
         ("attacks", {"attack": "pgd"}),
         ("models", {"model": "preactresnet18"}),
         ("datasets", {"dataset": "digits"}),

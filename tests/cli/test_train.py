@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,28 @@ def test_print_config_shows_the_resolved_recipe_and_trains_nothing(
     assert json.loads(capsys.readouterr().out)["epochs"] == 200
 
 
+def test_a_preset_is_in_the_recipe_and_in_the_runs_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", NAME, "--preset", "tuned", "--print-config"]) == 0
+    shown = yaml.safe_load(capsys.readouterr().out)
+    assert (shown["preset"], shown["select"], shown["validation"]) == ("tuned", "best", 1000)
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", NAME, *TINY, "--preset", "tuned", "--threads", "1", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["score"] == record["validation_robust_accuracy"]
+    assert Path("runs/alps-cifar10-preactresnet18-alps-tuned-smoke-seed0/last.safetensors").exists()
+
+
+def test_tensorboard_without_its_package_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    assert _train(tmp_path / "run", "--tensorboard") == 2
+    assert "pip install 'vicinal[tensorboard]'" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_resume_goes_on_and_takes_nothing_beside_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -82,12 +105,13 @@ def test_resume_goes_on_and_takes_nothing_beside_it(
     for more in (
         [NAME],
         ["--method", "erm"],
+        ["--preset", "tuned"],
         ["--scale", "small"],
         ["--seed", "1"],
         ["--epochs", "3"],
     ):
         assert main(["train", "--resume", str(tmp_path), *more]) == 2
-        assert "takes no recipe, method, scale, seed or field" in capsys.readouterr().err
+        assert "takes no recipe, method, preset, scale, seed or field" in capsys.readouterr().err
 
 
 def test_ctrl_c_says_how_to_go_on(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vicinal.attacks import ATTACKS
-from vicinal.data import DATASETS
+from vicinal.data import DATASETS, FOLDERS
 from vicinal.models import MODELS
 from vicinal.objectives import OBJECTIVES
 from vicinal.recipes import inventory
@@ -20,10 +20,16 @@ def test_every_attack_model_and_data_set_says_what_it_is() -> None:
     for rows, table, kind in (
         (inventory.attacks(), ATTACKS, "attack"),
         (inventory.models(), MODELS, "model"),
-        (inventory.datasets(), DATASETS, "dataset"),
+        (inventory.datasets(), DATASETS | FOLDERS, "dataset"),
     ):
         assert [row[kind] for row in rows] == list(table)
         assert all(row["what"].endswith(".") for row in rows)
+
+
+def test_a_data_set_says_whether_it_streams_and_what_its_folder_holds() -> None:
+    for row in inventory.datasets():
+        assert row["read"] == ("streamed" if row["dataset"] in FOLDERS else "in memory")
+        assert row["layout"]
 
 
 def test_arguments_are_shown_with_their_defaults() -> None:

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from torch import Tensor, nn
 
 from vicinal import data, engine, records
 from vicinal._checks import InputError
-from vicinal.recipes import files, resolve, run
+from vicinal.recipes import files, loading, resolve, run
 from vicinal.recipes.schema import Recipe
+from vicinal.recipes.validation import validator
 
 NAME = "alps/cifar10-preactresnet18"
 QUICK: dict[str, Any] = {"epochs": 2, "train_subset": 200, "model.width": 4}
@@ -278,6 +280,9 @@ def test_the_engine_gets_what_the_recipe_says(
     assert found["schedule"] == resolve.schedule(recipe)
     for name in ("seed", "precision", "channels_last", "epochs"):
         assert found[name] == getattr(recipe, name), name
+    assert (found["ema"], found["accumulate"], found["select"]) == (None, 1, "last")
+    assert found["compile"] is None
+    assert found["validate"] is None
     loader = found["loader"]
     assert (loader.pad, loader.flip) == (recipe.augment.pad, recipe.augment.flip)
     assert (loader.batch_size, loader.shuffle) == (recipe.batch_size, True)
@@ -337,3 +342,81 @@ def test_no_bar_is_drawn_before_the_data_are_there(
     with pytest.raises(data.MissingData):
         run.train(NAME, run_dir=tmp_path / "run", progress=True)
     assert not capsys.readouterr().err
+
+
+TUNED: dict[str, Any] = {**QUICK, "epochs": 3, "validation": 60, "ema": 0.9}
+
+
+def test_the_engine_gets_the_switches_of_the_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    switches: dict[str, Any] = {
+        "ema": 0.9, "accumulate": 2, "compile": True, "select": "best", "validation": 60,
+    }  # fmt: skip
+    recipe = files.recipe(NAME, scale="smoke", overrides={**QUICK, **switches})
+    found = _handed_over(recipe, tmp_path / "run", monkeypatch)
+    assert (found["ema"], found["accumulate"], found["select"]) == (0.9, 2, "best")
+    assert found["compile"] == "inductor"
+    assert callable(found["validate"])
+
+
+def test_a_tuned_run_keeps_the_best_of_the_averaged_weights(tmp_path: Path) -> None:
+    found = run.train(
+        NAME, scale="smoke", preset="tuned", overrides=TUNED, run_dir=tmp_path / "run"
+    )
+    scores = [record["score"] for record in found.metrics]
+    assert scores == [record["validation_robust_accuracy"] for record in found.metrics]
+    best = scores.index(max(scores))
+    recipe = files.read(tmp_path / "run" / "recipe.yaml")
+    assert (recipe.preset, recipe.select, recipe.ema) == ("tuned", "best", 0.9)
+    images = loading.open_images(recipe, None)
+    held = loading.validation_batches(recipe, images, torch.device("cpu"))
+    again = validator(recipe, held)(run.load(tmp_path / "run"), 0)
+    assert again["score"] == scores[best]
+    assert again["validation_accuracy"] == found.metrics[best]["validation_accuracy"]
+    last = resolve.model(recipe)
+    engine.load_weights(tmp_path / "run" / engine.LAST, last)
+    assert validator(recipe, held)(last.eval(), 0)["score"] == scores[-1]
+
+
+def test_an_interrupted_tuned_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    run.train(NAME, scale="smoke", preset="tuned", overrides=TUNED, run_dir=tmp_path / "whole")
+    recipe = files.recipe(NAME, scale="smoke", preset="tuned", overrides=TUNED)
+    for _ in range(2):
+        steps = run.stream(recipe, run_dir=tmp_path / "cut")
+        next(steps)
+        steps.close()  # type: ignore[attr-defined]
+    run.resume(tmp_path / "cut")
+    for name in (engine.WEIGHTS, engine.LAST):
+        whole, cut = ((tmp_path / place / name).read_bytes() for place in ("whole", "cut"))
+        assert whole == cut
+
+
+def test_the_best_without_held_out_images_is_refused_and_makes_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="`select` can be best only with `validation`"):
+        _train(tmp_path / "run", overrides={"select": "best"})
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_default_folder_names_a_preset_that_is_not_the_papers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = run.train(NAME, scale="smoke", preset="tuned", overrides={**QUICK, "epochs": 1})
+    assert found.path == Path("runs/alps-cifar10-preactresnet18-alps-tuned-smoke-seed0")
+
+
+def test_a_folder_of_before_the_newer_fields_is_the_same_run(tmp_path: Path) -> None:
+    """What a recipe.yaml of then did not say had the value that is today's default."""
+    _train(tmp_path)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    file = tmp_path / "recipe.yaml"
+    old = yaml.safe_load(file.read_text(encoding="utf-8"))
+    for newer in ("preset", "select", "ema", "accumulate", "compile", "validation", "workers"):
+        del old[newer]
+    del old["optimizer"]["decay"]
+    file.write_text(yaml.safe_dump(old), encoding="utf-8")
+    (tmp_path / engine.WEIGHTS).unlink()
+    _train(tmp_path)
+    assert (tmp_path / engine.WEIGHTS).read_bytes() == before[engine.WEIGHTS]
+    assert len(run.resume(tmp_path).metrics) == 2

@@ -8,32 +8,36 @@ seeded by its text, so that the order in which numbers come about changes none o
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from vicinal import data, records
 from vicinal._checks import InputError
 from vicinal.campaigns import provenance
 from vicinal.evaluation import evaluate
 from vicinal.evaluation.results import CLEAN
-from vicinal.recipes import files, resolve, run
-from vicinal.recipes.schema import Recipe
+from vicinal.recipes import files, loading, resolve, run
+from vicinal.recipes.schema import Augment, Recipe
 
-__all__ = ["CLEAN", "Evaluating", "Measurement", "Training", "is_trained", "is_transfer"]
+__all__ = ["BATCH", "CLEAN", "Evaluating", "Measurement", "Training", "is_trained", "is_transfer"]
 __all__ += ["measured", "work"]
 
-_BATCH = 500
+BATCH = 500
 """Images at a time: fixed, because the draws of a random start depend on it."""
 
 
 _OURS = {"attack", "n", "hardware", "threads", "date"}
 """The fields by which a campaign's record is known."""
+
+
+_ASIDE = {"title", "tables", "paper", "evaluation", "workers"}
+"""Fields of a recipe that change no weight."""
 
 
 class Measurement(NamedTuple):
@@ -156,7 +160,7 @@ def is_trained(run_dir: Path, recipe: Recipe) -> bool:
     file = run_dir / "recipe.yaml"
     if not file.exists():
         return False
-    there, wanted = _trained_by(files.read(file)), _trained_by(recipe)
+    there, wanted = (_trained_by(one, fixed=recipe) for one in (files.read(file), recipe))
     other = [name for name in wanted if there[name] != wanted[name]]
     if other:
         raise InputError(
@@ -166,10 +170,18 @@ def is_trained(run_dir: Path, recipe: Recipe) -> bool:
     return (run_dir / "weights.safetensors").is_file()
 
 
-def _trained_by(recipe: Recipe) -> dict[str, Any]:
-    """Keep the fields that decide what is trained, without those that come from the data set."""
-    fields = recipe.model_dump(exclude={"title", "tables", "paper", "evaluation", "model"})
-    model = recipe.model.model_dump(exclude={"num_classes", "in_channels", "mean", "std"})
+def _trained_by(recipe: Recipe, *, fixed: Recipe) -> dict[str, Any]:
+    """Keep the fields that decide what is trained, without those that come from the data set.
+
+    Args:
+        recipe: The recipe.
+        fixed: One that has not met its data: what it says of mean and deviation counts.
+
+    Returns:
+        Fields, nested.
+    """
+    fields = recipe.model_dump(exclude=_ASIDE | {"model"})
+    model = recipe.model.model_dump(exclude=set(resolve.OF_THE_DATA) - set(fixed.model.arguments))
     return {**fields, "model": model}
 
 
@@ -199,11 +211,15 @@ def measure(task: Evaluating) -> None:
         InputError: If one of them cannot be taken; the others are.
     """
     net = run.load(task.run_dir, device=task.device)
-    x, y = _test_images(files.read(task.run_dir / "recipe.yaml").dataset, task.data_dir)
+    # Another memory format would change the last bits of what is measured.
+    recipe = files.read(task.run_dir / "recipe.yaml").model_copy(update={"channels_last": False})
+    images = loading.judged_on(recipe, _images(recipe.dataset, recipe.augment, task.data_dir))
     failures = []
     for measurement in task.measurements:
         try:
-            record = _measure(net, x, y, measurement, task)
+            few = data.first(images, measurement.n)
+            batches = loading.batches(recipe, few, batch_size=BATCH)
+            record = _measure(net, batches, measurement, task)
         except InputError as error:
             failures.append(f"{measurement.attack}: {error}")
         else:
@@ -213,24 +229,18 @@ def measure(task: Evaluating) -> None:
 
 
 def _measure(
-    net: nn.Module, x: Tensor, y: Tensor, measurement: Measurement, task: Evaluating
+    net: nn.Module, batches: loading.Loader, measurement: Measurement, task: Evaluating
 ) -> dict[str, Any]:
-    text, n = measurement
+    text = measurement.attack
     attacks = {} if text == CLEAN else {text: resolve.parse_attack(text, load=_loader(task))}
     rng = torch.Generator().manual_seed(zlib.crc32(text.encode()))
-    found = evaluate(net, _batches(x[:n], y[:n]), attacks=attacks, rng=rng).records
+    found = evaluate(net, batches, attacks=attacks, rng=rng).records
     source = task.source_dir if is_transfer(measurement) else None
     return {
         **next(record for record in found if record["attack"] == text),
         "source": None if source is None else source.name,
         **provenance.circumstances(task.device),
     }
-
-
-def _batches(x: Tensor, y: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield uint8 images as pixels in [0, 1]."""
-    for i in range(0, len(x), _BATCH):
-        yield x[i : i + _BATCH].float() / 255, y[i : i + _BATCH]
 
 
 def _loader(task: Evaluating) -> Callable[[str], nn.Module]:
@@ -243,7 +253,6 @@ def _loader(task: Evaluating) -> Callable[[str], nn.Module]:
 
 
 @lru_cache(maxsize=1)
-def _test_images(dataset: str, data_dir: Path | None) -> tuple[Tensor, Tensor]:
-    """Load the test images once per process."""
-    split = data.load(dataset, data_dir=data_dir).test
-    return split.x, split.y
+def _images(dataset: str, augment: Augment, data_dir: Path | None) -> loading.Images:
+    """Open a data set once per process."""
+    return loading.open_named(dataset, augment, data_dir)

@@ -12,16 +12,9 @@ from typing import Any
 from vicinal.campaigns import provenance
 from vicinal.campaigns.notes import notes, stand_in
 from vicinal.campaigns.plan import Plan, values
-from vicinal.campaigns.tables import Cell
+from vicinal.campaigns.tables import FIELDS, Cell
 
 __all__ = ["cell_record", "summary", "table_record"]
-
-_VALUES = {
-    "top1_error": "error",
-    "top5_error": "top5_error",
-    "accuracy": "accuracy",
-}
-"""The field of an evaluation's record that a metric is; shares, which tables print in per cent."""
 
 
 def table_record(
@@ -76,7 +69,7 @@ def cell_record(
         "cited", "failed" or "not run".
     """
     there = values(plan, cell)
-    shares = {seed: record.get(_VALUES[cell.metric]) for seed, record in there.items()}
+    shares = {seed: record.get(FIELDS[cell.metric]) for seed, record in there.items()}
     percent = {seed: 100 * share for seed, share in shares.items() if share is not None}
     mean, std = summary(percent.values())
     facts = plan.facts.get(str(cell.recipe))

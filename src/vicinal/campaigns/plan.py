@@ -24,10 +24,11 @@ from vicinal.campaigns.cells import (
 )
 from vicinal.campaigns.tables import Cell, cells_of
 from vicinal.campaigns.threats import SOURCE_SEED, source_name
-from vicinal.recipes import files
-from vicinal.recipes.schema import Recipe
+from vicinal.recipes import files, loading
+from vicinal.recipes.fetching import or_download
+from vicinal.recipes.schema import Augment, Recipe
 
-__all__ = ["Plan", "Request", "Step", "checked", "make_plan", "values"]
+__all__ = ["Plan", "Request", "Step", "checked", "is_wanted", "make_plan", "values"]
 
 Task = Training | Evaluating
 
@@ -47,6 +48,7 @@ class Request:
         models: The nets to run, as the paper prints them in lower case; all when empty.
         overrides: Fields of the recipes by dotted name.
         device: Where to compute.
+        download: Whether to fetch a missing data set.
     """
 
     table: str
@@ -59,6 +61,7 @@ class Request:
     models: tuple[str, ...] = ()
     overrides: Mapping[str, Any] = field(default_factory=dict)
     device: str = "auto"
+    download: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +129,8 @@ def checked(request: Request) -> list[Cell]:
     Raises:
         InputError: If there is no such row, net or folder.
     """
-    if request.data_dir is not None and not request.data_dir.is_dir():
+    there = request.data_dir is None or request.data_dir.is_dir() or request.download
+    if not there:
         raise InputError(
             f"`data_dir` must be a folder that exists; got {str(request.data_dir)!r}. Make it and "
             "put the data sets there, or correct its name."
@@ -156,35 +160,53 @@ def make_plan(request: Request) -> Plan:
     found = checked(request)
     facts: dict[str, Facts] = {}
     missing: dict[str, str] = {}
+    known: _Known = {}
     for recipe in dict.fromkeys(cell.recipe for cell in found if cell.recipe is not None):
         try:
-            facts[recipe] = _facts(recipe, request)
+            facts[recipe] = _facts(recipe, request, known)
         except data.MissingData as error:
             missing[recipe] = str(error)
     plan = Plan(request=request, cells=found, facts=facts, missing=missing, steps=[])
     return replace(plan, steps=_steps(plan))
 
 
-def _facts(recipe: str, request: Request) -> Facts:
+_Known = dict[tuple[str, Augment], tuple[int, tuple[float, ...]]]
+"""Of each data set that was opened, as it is seen: how many test images, and the deviation."""
+
+
+def _facts(recipe: str, request: Request, known: _Known) -> Facts:
     resolved = files.recipe(recipe, scale=request.scale, overrides=request.overrides)
-    images = data.load(resolved.dataset, data_dir=request.data_dir)
-    _, std = data.channel_statistics(images.train.x)
-    count = len(images.test.y)
+    key = (resolved.dataset, resolved.augment)
+    if key not in known:
+        known[key] = _opened(resolved, request)
+    count, std = known[key]
+    if resolved.evaluation.split == "validation":
+        count = resolved.validation or 0
     subset = resolved.evaluation.attack_subset
     return Facts(
         recipe=resolved,
         folder=request.out / f"{resolved.dataset}-{resolved.model.name}-{request.scale}",
         images=count,
         attacked=count if subset is None else min(subset, count),
-        std=tuple(float(value) for value in std),
+        std=std,
     )
+
+
+def _opened(recipe: Recipe, request: Request) -> tuple[int, tuple[float, ...]]:
+    images = or_download(
+        lambda: loading.open_images(recipe, request.data_dir),
+        dataset=recipe.dataset,
+        data_dir=request.data_dir,
+        download=request.download,
+    )
+    return len(images.test), images.statistics()[1]
 
 
 def _steps(plan: Plan) -> list[Step]:
     wanted: dict[tuple[int, str, str], list[Cell]] = {}
     for seed in plan.request.seeds:
         for cell in plan.cells:
-            if cell.recipe in plan.facts and _is_wanted(cell, plan.request):
+            if cell.recipe in plan.facts and is_wanted(cell, plan.request):
                 wanted.setdefault((seed, str(cell.recipe), cell.key), []).append(cell)
     sources: dict[str, Step] = {}
     steps: list[Step] = []
@@ -202,7 +224,16 @@ def _steps(plan: Plan) -> list[Step]:
     return [*sources.values(), *steps]
 
 
-def _is_wanted(cell: Cell, request: Request) -> bool:
+def is_wanted(cell: Cell, request: Request) -> bool:
+    """Tell whether a cell is among the rows and nets that shall run.
+
+    Args:
+        cell: The cell.
+        request: What is asked for.
+
+    Returns:
+        True if it is.
+    """
     row = not request.only or cell.key in request.only
     return row and (not request.models or cell.model.lower() in request.models)
 
@@ -234,8 +265,9 @@ def _is_done(task: Training) -> bool:
 
 def _missing(plan: Plan, recipe: str, run_dir: Path, row: list[Cell]) -> list[Measurement]:
     there = measured(run_dir)
-    wanted = dict.fromkeys(measurement(cell, plan.facts[recipe]) for cell in row)
-    return [one for one in wanted if one not in there]
+    wanted = [(cell, measurement(cell, plan.facts[recipe])) for cell in row]
+    lacking = [one for cell, one in wanted if one not in there or not cell.is_in(there[one])]
+    return list(dict.fromkeys(lacking))
 
 
 def _source(plan: Plan, recipe: str, row: list[Cell], run_dir: Path) -> Step | None:

@@ -26,7 +26,7 @@ from vicinal.campaigns.threats import SOURCE_SEED
 from vicinal.campaigns.workers import Crew, Processes, ThisProcess
 from vicinal.recipes import files
 
-__all__ = ["TableResult", "reproduce"]
+__all__ = ["TableResult", "reproduce", "seeds_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +65,7 @@ def reproduce(
     models: Sequence[str] = (),
     overrides: Mapping[str, Any] | None = None,
     device: str = "auto",
+    download: bool = False,
     progress: Listener = _silent,
     command: str | None = None,
 ) -> TableResult:
@@ -85,6 +86,7 @@ def reproduce(
         models: The nets to run, such as "preactresnet18"; all when empty.
         overrides: Fields of every recipe by dotted name, such as {"epochs": 1}.
         device: "auto", "cpu", "cuda" or "mps".
+        download: Whether to fetch a missing data set through torchvision; never otherwise.
         progress: Is told what starts and ends.
         command: What to write down as the command; this call when not given.
 
@@ -107,7 +109,7 @@ def reproduce(
     request = Request(
         table=known(table),
         scale=scale,
-        seeds=_seeds(first_seed, seeds),
+        seeds=seeds_of(first_seed, seeds),
         out=Path(out),
         data_dir=None if data_dir is None else Path(data_dir),
         controls=controls,
@@ -115,6 +117,7 @@ def reproduce(
         models=tuple(models),
         overrides=dict(overrides or {}),
         device=device,
+        download=download,
     )
     call = f"reproduce({table!r}, scale={scale!r}, seeds={seeds})"
     checked(request)  # before the lock: a wrong argument leaves no folder behind
@@ -128,7 +131,19 @@ def reproduce(
     return TableResult(records=found, failures=failures, path=path, folders=folders)
 
 
-def _seeds(first: int, number: int) -> tuple[int, ...]:
+def seeds_of(first: int, number: int) -> tuple[int, ...]:
+    """List the seeds of a campaign.
+
+    Args:
+        first: The first of them.
+        number: How many.
+
+    Returns:
+        The seeds.
+
+    Raises:
+        InputError: If the black-box source's is among them.
+    """
     found = tuple(range(count("first_seed", first, low=0), first + count("seeds", number)))
     if SOURCE_SEED in found:
         raise InputError(

@@ -11,24 +11,19 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from vicinal._checks import InputError, suggest
+from vicinal.campaigns.cell import FIELDS, Cell
+from vicinal.campaigns.own_tables import TABLES, at_scale, own_cells
 from vicinal.campaigns.threats import Threat
 from vicinal.recipes import files, numerals, paper_tables
 from vicinal.recipes.paper_tables import PaperRow
 from vicinal.recipes.schema import Evaluation, Recipe
 
-__all__ = ["CONTROLS", "Cell", "cells_of", "known", "names", "recipe_name"]
+__all__ = ["CONTROLS", "FIELDS", "Cell", "cells_of", "known", "names", "recipe_name"]
 
-METHODS = {
-    "erm": "ERM",
-    "dropout": "Dropout",
-    "label-smoothing": "Label Smoothing",
-    "mixup": "MixUp",
-    "alps": "ALPS",
-}
 CONTROLS = {"alps-eps0": "ALPS, mixing alone", "alps-label": "ALPS, label alone"}
 """What the adversarial label is compared with: ALPS with eps 0, and its label move on x itself."""
 
@@ -36,49 +31,13 @@ _SUBJECTS = {
     "1": "clean error on SVHN",
     "2": "clean error on CIFAR-10",
     "3": "clean error on CIFAR-100",
-    "4": "clean error on Tiny-ImageNet",
+    "4": "clean top-1 and top-5 error on Tiny-ImageNet",
     "5": "error under FGSM, white-box and black-box",
     "6": "error under PGD-10, white-box and black-box",
     "5.3": "accuracy under unbounded PGD-200, a check for gradient masking",
 }
-_DEMO = "alps/demo"
 _DECIMALS = {"ALPS": (2, 3)}
 """Digits after the point in a paper's tables: of a value, of its spread."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cell:
-    """One number of a table: what is measured, on what, and what the paper says.
-
-    Args:
-        table: The table's name, "alps/table-2".
-        dataset: As the paper prints it.
-        model: As the paper prints it.
-        method: The row as the paper prints it.
-        key: The row's `--method`.
-        condition: Clean, or the attack in words.
-        metric: "top1_error", "top5_error" or "accuracy".
-        threat: The attack; None for clean images.
-        paper: The paper's number, if it has one.
-        paper_std: Its spread, if it has one.
-        decimals: Digits after the point.
-        decimals_std: Digits after the point of the paper's spread.
-        recipe: The recipe that trains it; None where there is none.
-    """
-
-    table: str
-    dataset: str
-    model: str
-    method: str
-    key: str
-    condition: str
-    metric: str
-    threat: Threat | None
-    paper: float | None = None
-    paper_std: float | None = None
-    decimals: int = 2
-    decimals_std: int = 3
-    recipe: str | None = None
 
 
 def names() -> dict[str, str]:
@@ -89,7 +48,10 @@ def names() -> dict[str, str]:
     """
     numbers = paper_tables.tables()["ALPS"]
     papers = {_name(number): _SUBJECTS.get(number, "") for number in numbers}
-    return {_DEMO: "clean and attacked error of five methods, our own table", **papers}
+    return {
+        **TABLES,
+        **papers,
+    }
 
 
 def _name(number: str) -> str:
@@ -136,10 +98,10 @@ def cells_of(
         >>> cell.dataset, cell.method, cell.paper, cell.recipe
         ('CIFAR-10', 'ERM', 6.13, 'alps/cifar10-preactresnet18')
     """
-    stand_in = _stand_in(scale, overrides or {})
-    if known(table) == _DEMO:
-        found = _demo(stand_in)
+    if known(table) in TABLES:
+        found = own_cells(table, scale=scale, overrides=overrides or {})
     else:
+        stand_in = _stand_in(scale, overrides or {})
         rows = _completed(paper_tables.rows("ALPS", table.rpartition("-")[2]))
         smoke = stand_in if scale == "smoke" else None
         found = [cell for row in rows for cell in _from_row(table, row, smoke)]
@@ -245,47 +207,7 @@ def _recipes(paper: str) -> list[str]:
 
 def _stand_in(scale: str, overrides: Mapping[str, Any]) -> Recipe:
     """Resolve the one recipe that stands for all of ALPS's at scale smoke: cells are shared."""
-    budgets = {name: value for name, value in overrides.items() if name.startswith("evaluation.")}
-    return files.recipe(_recipes("ALPS")[0], scale=scale, overrides=budgets)
-
-
-def _demo(resolved: Recipe) -> list[Cell]:
-    return [
-        Cell(
-            table=_DEMO,
-            dataset=resolved.dataset,
-            model=resolved.model.name,
-            method=name,
-            key=key,
-            condition=condition,
-            metric="top1_error",
-            threat=threat,
-            decimals=1,
-            recipe=resolved.name,
-        )
-        for key, name in METHODS.items()
-        for condition, threat in _demo_columns(resolved.evaluation)
-    ]
-
-
-def _demo_columns(taken: Evaluation) -> list[tuple[str, Threat | None]]:
-    fgsm = Threat(name="fgsm", eps=taken.eps)
-    pgd = Threat(
-        name="pgd",
-        eps=taken.eps,
-        step_size=taken.step_size,
-        steps=taken.steps,
-        random_start=True,
-    )
-    unbounded = Threat(name="pgd", eps=math.inf, step_size=0.01, steps=200)
-    return [
-        ("clean", None),
-        ("white-box FGSM", fgsm),
-        (f"white-box PGD-{taken.steps}", pgd),
-        ("black-box FGSM", replace(fgsm, black_box=True)),
-        (f"black-box PGD-{taken.steps}", replace(pgd, black_box=True)),
-        ("unbounded PGD-200", unbounded),
-    ]
+    return at_scale(_recipes("ALPS")[0], scale, overrides)
 
 
 def _controls(found: Iterable[Cell]) -> list[Cell]:

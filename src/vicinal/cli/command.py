@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from vicinal._errors import InputError
 from vicinal._version import __version__
-from vicinal.cli import evaluate, reproduce, train
+from vicinal.cli import evaluate, launch, reproduce, train
 from vicinal.cli import list as list_command
 from vicinal.cli.fields import take_fields
 
@@ -88,9 +88,9 @@ def _options(parser: argparse.ArgumentParser) -> dict[str, bool]:
 
 def _run(args: argparse.Namespace) -> int:
     try:
-        code: int = args.run(args)
+        code = launch.run(args)
     except InputError as error:
-        print(f"vicinal: {error}", file=sys.stderr)
+        print(f"{launch.speaker()}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interruption:
         hint = f"; {interruption}" if str(interruption) else ""

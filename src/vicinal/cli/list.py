@@ -13,10 +13,11 @@ __all__ = ["add_parser"]
 _EPILOG = """examples:
   vicinal list                 everything
   vicinal list methods         input move, label move, passes of one training step, paper
+  vicinal list pairs           input move x label move: what Vicinal can say, and what is published
   vicinal list recipes --json
 """
 
-_ROOMS = ("methods", "attacks", "models", "datasets", "recipes", "tables")
+_ROOMS = ("methods", "pairs", "attacks", "models", "datasets", "recipes", "tables")
 
 Row = dict[str, str]
 
@@ -29,7 +30,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """
     parser = subparsers.add_parser(
         "list",
-        help="show methods, attacks, models, data sets, recipes and tables",
+        help="show methods, pairs of moves, attacks, models, data sets, recipes and tables",
         description="Show what there is, by the names that the other subcommands take.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -62,9 +63,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _rooms() -> dict[str, Callable[[], list[Row]]]:
     from vicinal.recipes import inventory
+    from vicinal.recipes.pairs import pairs
 
     return {
         "methods": inventory.methods,
+        "pairs": pairs,
         "attacks": inventory.attacks,
         "models": inventory.models,
         "datasets": inventory.datasets,

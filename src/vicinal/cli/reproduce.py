@@ -9,6 +9,9 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vicinal.cli import dry_run
+from vicinal.cli.dry_run import add_dry_run
+from vicinal.cli.fetching import add_data
 from vicinal.cli.options import add_common, check_common
 
 if TYPE_CHECKING:
@@ -27,10 +30,13 @@ _EPILOG = """examples:
       the same nets, attacked: what the first command trained is not trained again
   vicinal reproduce alps/table-2 --data-dir DIR --device cuda --only alps,erm
       the paper's own setting, two of its rows
+  vicinal reproduce alps/table-2 --scale small --data-dir DIR --jobs 4 --dry-run
+      what is left to do, and how long it would take
 
 Ctrl-C, or a power cut, loses nothing but the epoch in progress: the same command goes on where it
 stopped. Tables with the same --out share their trained nets. A row whose data set is not in
---data-dir says "no data", and the others run. `vicinal list tables` names all tables.
+--data-dir says "no data", and the others run; --download fetches what torchvision can fetch.
+`vicinal list tables` names all tables.
 
 OUT then holds
   <dataset>-<model>-<scale>/<method>-seed<k>/   a run folder per net, with its results.jsonl
@@ -73,11 +79,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="nets trained or attacked side by side, each in a process with --threads threads "
         "(default: 1 job, 1 thread each)",
     )
-    parser.add_argument("--data-dir", metavar="DIR", help="where the data sets lie")
+    add_data(parser)
     parser.add_argument(
         "--out", metavar="DIR", default="runs", help="for run folders and results (default: runs)"
     )
     _add_choice(parser)
+    add_dry_run(parser)
     add_common(parser)
     parser.set_defaults(run=run)
 
@@ -108,6 +115,8 @@ def run(args: argparse.Namespace) -> int:
         KeyboardInterrupt: After Ctrl-C; its text says how to go on.
     """
     check_common(args)
+    if args.dry_run:
+        return dry_run.campaign(args)
     from rich.console import Console
 
     told = Console(stderr=True)
@@ -146,6 +155,7 @@ def _campaign(args: argparse.Namespace, told: Console) -> TableResult:
             only=[key for key in args.only.split(",") if key],
             models=[name for name in args.models.split(",") if name],
             device=args.device,
+            download=args.download,
             progress=display or Lines(told),
             command=shlex.join(["vicinal", *sys.argv[1:]]),
         )

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from vicinal._version import __version__
+from vicinal.engine import processes
 
 __all__ = ["environment", "processor"]
 
@@ -40,6 +41,7 @@ def environment(device: torch.device, *, data_dir: str | Path | None = None) -> 
         "processor": processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "processes": processes().world,
         "system": platform.platform(),
         "command": sys.argv,
         "data_dir": None if data_dir is None else str(Path(data_dir).absolute()),

@@ -1,4 +1,4 @@
-"""Recipe files: which there are, and how base, method, scale and overrides become one recipe.
+"""Recipe files: which there are, and how base, method, preset, scale, overrides become one.
 
 One file is one (paper, data set, model). Its `methods` are the rows of the paper's tables under the
 keys of `paper_tables.csv`, and the controls. Files are data: nothing in them runs.
@@ -16,8 +16,9 @@ import yaml
 
 from vicinal._checks import InputError, choice, suggest
 from vicinal.recipes.numerals import write_number
-from vicinal.recipes.overlay import nest, overlay
-from vicinal.recipes.resolve import OF_THE_DATA, accepts, complete, known_fields
+from vicinal.recipes.overlay import BY_FACTOR, nest, overlay
+from vicinal.recipes.presets import layer
+from vicinal.recipes.resolve import OF_THE_DATA, accepts, complete, fill_in, known_fields
 from vicinal.recipes.schema import Recipe, read_recipe
 
 __all__ = ["CUSTOM", "SCALES", "methods", "names", "read", "recipe", "write"]
@@ -29,7 +30,7 @@ CUSTOM = "custom"
 """The method of a recipe whose objective the user exchanged by name."""
 
 _ROOT = resources.files("vicinal.recipes")
-_FIXED = ("name", "method", "scale", "paper", "tables")
+_FIXED = ("name", "method", "preset", "scale", "paper", "tables")
 """What names a recipe cannot be overridden by one of its fields."""
 
 
@@ -69,15 +70,17 @@ def recipe(
     name: str,
     *,
     method: str | None = None,
+    preset: str = "paper",
     scale: str = "full",
     seed: int = 0,
     overrides: Mapping[str, Any] | None = None,
 ) -> Recipe:
-    """Resolve a recipe: base <- method <- scale <- overrides, every default written down.
+    """Resolve a recipe: base <- method <- preset <- scale <- overrides, every default written down.
 
     Args:
         name: The recipe's name, such as "alps/cifar10-preactresnet18", or a `.yaml` file's path.
         method: The row, such as "mixup"; by default the paper's own method.
+        preset: "paper", or "tuned": today's practice, see `presets.yaml`.
         scale: "smoke", "small", "medium" or "full".
         seed: Governs the initial weights, the order of the data and the objective's draws.
         overrides: Fields by dotted name, such as {"epochs": 15, "objective.eps": 0.3}.
@@ -99,14 +102,50 @@ def recipe(
     choice("scale", scale, SCALES)
     user = _checked(nest(overrides or {}))
     fields = {"seed": seed, **base}
-    for layer in (rows[chosen], _scales()[scale]):
-        fields = overlay(fields, layer, accepts=accepts)
+    fields = overlay(fields, rows[chosen], accepts=accepts)
+    tuning = layer(preset, fields, common=_packaged("presets.yaml"), scale=scale)
+    fields = overlay(fields, tuning, accepts=accepts)
+    fields = _scaled(fields, _packaged("scales.yaml")[scale], user=user)
     own = _objective_name(fields)
     fields = overlay(fields, user, accepts=accepts)
     # A row whose objective was exchanged must not be recorded under the row's name.
     said = chosen if _objective_name(fields) == own else CUSTOM
-    fields |= {"name": _plain_name(name), "method": said, "scale": scale}
+    fields |= {"name": _plain_name(name), "method": said, "preset": preset, "scale": scale}
     return complete(read_recipe(fields, known=known_fields(fields)))
+
+
+def _scaled(
+    below: dict[str, Any], scale: dict[str, Any], *, user: dict[str, Any]
+) -> dict[str, Any]:
+    """Lay a scale over a recipe.
+
+    Its width is a number of channels, so that of a net that counts in factors is a sixteenth of
+    it. What a recipe fixes of its data set does not hold for the scale's.
+
+    Args:
+        below: The recipe's fields so far.
+        scale: The scale's fields.
+        user: The user's, of which the net's name counts here.
+
+    Returns:
+        The fields.
+    """
+    model = dict(scale.get("model", {}))
+    if "name" not in model:
+        # The net must be known before its width is given.
+        net = {key: value for key, value in _part(user, "model").items() if key == "name"}
+        below = overlay(below, {"model": net} if net else {}, accepts=accepts)
+    if "width" in model and _part(below, "model").get("name") in BY_FACTOR:
+        model["width"] = max(1, model["width"] // 16)
+    if scale.get("dataset", below.get("dataset")) != below.get("dataset"):
+        old = _part(below, "model").items()
+        below = {**below, "model": {k: v for k, v in old if k not in OF_THE_DATA}}
+    return overlay(below, {**scale, "model": model} if model else scale, accepts=accepts)
+
+
+def _part(fields: Mapping[str, Any], name: str) -> dict[str, Any]:
+    part = fields.get(name, {})
+    return dict(part) if isinstance(part, Mapping) else {"name": part}
 
 
 def _objective_name(fields: Mapping[str, Any]) -> object:
@@ -119,7 +158,7 @@ def _checked(user: dict[str, Any]) -> dict[str, Any]:
         if field in user:
             raise InputError(f"`{field}` names a recipe and cannot be overridden.")
     model = user.get("model")
-    for field in OF_THE_DATA:
+    for field in ("num_classes", "in_channels"):
         if isinstance(model, dict) and field in model:
             raise InputError(f"`model.{field}` is taken from the data set, not from a recipe.")
     return user
@@ -140,7 +179,7 @@ def read(path: Path) -> Recipe:
     if not path.is_file():
         raise InputError(f"{path.parent} is no run folder: it has no {path.name}.")
     try:
-        return read_recipe(_mapping(_text(path), str(path)))
+        return fill_in(read_recipe(_mapping(_text(path), str(path))))
     except InputError as error:
         raise InputError(f"{path} is no resolved recipe: {error}") from None
 
@@ -223,12 +262,12 @@ class _Loader(yaml.SafeLoader):
 
 
 @cache
-def _scales_text() -> str:
-    return (_ROOT / "scales.yaml").read_text(encoding="utf-8")
+def _packaged_text(name: str) -> str:
+    return (_ROOT / name).read_text(encoding="utf-8")
 
 
-def _scales() -> dict[str, dict[str, Any]]:
-    return _mapping(_scales_text(), "scales.yaml")
+def _packaged(name: str) -> dict[str, dict[str, Any]]:
+    return _mapping(_packaged_text(name), name)
 
 
 def _mapping(text: str, where: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from vicinal import records
+from vicinal import engine, records
 from vicinal._checks import InputError
 from vicinal.recipes import files
 from vicinal.recipes.device import DEVICES, pick_device
@@ -29,11 +29,12 @@ __all__ = [
     "recorded",
     "recorded_threads",
     "run_device",
+    "tell_processes",
 ]
 
 _log = logging.getLogger("vicinal")
 
-_WORDS_ONLY = ("title", "tables", "paper")
+_WORDS_ONLY = ("title", "tables", "paper", "workers")
 """Fields that change nothing about a run."""
 
 
@@ -146,6 +147,29 @@ def recorded_threads(folder: Path) -> int | None:
     return threads if type(threads) is int and threads >= 1 else None
 
 
+def tell_processes(recipe: Recipe, folder: Path) -> None:
+    """Log what it means that several processes train, and whether as many did before.
+
+    Args:
+        recipe: The recipe.
+        folder: The run folder, made.
+    """
+    team, before = engine.processes(), recorded(folder).get("processes", 1)
+    if not team.first:
+        return
+    if team.world != before:
+        _log.warning("%s began with %s processes; %d go on.", folder, before, team.world)
+    if team.several:
+        _log.warning(
+            "%d processes share every batch of %d; methods that mix find partners %s "
+            "(mix_scope %s).",
+            team.world,
+            recipe.batch_size,
+            "in the whole batch" if recipe.mix_scope == "global" else "among a process's own rows",
+            recipe.mix_scope,
+        )
+
+
 def run_device(folder: Path, device: str) -> torch.device:
     """Pick the device of a run: the one that it began on, unless another is named.
 
@@ -174,7 +198,9 @@ def default_folder(recipe: Recipe) -> Path:
         recipe: The resolved recipe.
 
     Returns:
-        runs/<recipe>-<method>-<scale>-seed<seed>, the recipe's slash as a dash.
+        runs/<recipe>-<method>-<scale>-seed<seed>, the recipe's slash as a dash; after the method
+        the preset, where it is not the paper's.
     """
     name = recipe.name.replace("/", "-")
-    return Path("runs") / f"{name}-{recipe.method}-{recipe.scale}-seed{recipe.seed}"
+    method = recipe.method if recipe.preset == "paper" else f"{recipe.method}-{recipe.preset}"
+    return Path("runs") / f"{name}-{method}-{recipe.scale}-seed{recipe.seed}"

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 
 from vicinal.attacks import ATTACKS
-from vicinal.data import DATASETS
+from vicinal.data import DATASETS, FOLDERS
 from vicinal.models import MODELS
 from vicinal.objectives import OBJECTIVES
 from vicinal.recipes import files
@@ -23,9 +23,35 @@ _SENTENCES = {
     "CutMix": ("a box of x' pasted into x", "lam e_y + (1-lam) e_y', lam kept", "Yun et al. 2019"),
     "ManifoldMixUp": ("x, one hidden state mixed", "lam e_y + (1-lam) e_y'", "Verma et al. 2019"),
     "ALPS": ("lam x + (1-lam) x', lam near 1", "least-likely shift of e_y", "Guo et al. 2021"),
+    "AdversarialTraining": ("PGD-n, or one step", "e_y, or any label move", "Madry et al. 2018"),
+    "BAT": ("a step to the most confusing class", "bilateral, by -log p", "Wang and Zhang 2019"),
+    "FeatureScatter": ("x + delta_FS", "1-s on y, the rest evenly", "Zhang and Wang 2019"),
+    "AVmixup": ("between x and its vertex", "phi(y, l1) to phi(y, l2)", "Lee et al. 2020"),
+    "TRADES": ("x, and the KL maximiser near x", "e_y, and f(x)", "Zhang et al. 2019"),
+    "MART": ("PGD-n, and x in the loss", "e_y, boosted; f(x)", "Wang et al. 2020"),
+    "TLAT": ("x, and one targeted step", "e_y; (1-eps) e_y + eps e_t", "Laugros et al. 2020"),
+    "MTLAT": ("MixUp; one step from another", "q; (1-eps) q + eps e_t", "Laugros et al. 2020"),
+    "IAT": ("MixUp of x, and of PGD-n", "lam e_y + (1-lam) e_y'", "Lamb et al. 2019"),
+    "AWP": ("an objective's; weights moved", "the objective's", "Wu et al. 2020"),
     "Vicinal": ("any input move", "any label move", "Chapelle et al. 2001"),
 }
 """Each objective as the sentence that it is: input move, label move, paper."""
+
+_LAYOUTS = {
+    "digits": "nothing: it comes with scikit-learn",
+    "cifar10": "cifar10.npz, cifar-10-batches-py/ or cifar-10-batches-bin/",
+    "cifar100": "cifar100.npz, cifar-100-python/ or cifar-100-binary/",
+    "svhn": "[svhn/]train_32x32.mat and test_32x32.mat",
+    "mnist": "[mnist/]train-images-idx3-ubyte[.gz] and the other three files",
+    "fashion-mnist": "[fashion-mnist/]train-images-idx3-ubyte[.gz] and the other three files",
+    "tiny-imagenet": "tiny-imagenet-200/{wnids.txt, words.txt, train/<wnid>/images/, val/}",
+    "tiny-imagenet-30": "tiny_imagenet_30/{train,val}/<wnid>/*.JPEG",
+    "npz": "one .npz, or itself be one: x_train, y_train, x_test, y_test",
+    "image-folder": "train/<class>/*.jpg and test/<class>/*.jpg, or val/ for test/",
+    "imagenet": "[imagenet/]{train,val}/<wnid>/*.JPEG",
+    "imagenet-100": "imagenet-100/train/<wnid>/*.JPEG [imagenet-100.txt]",
+}
+"""What the folder of --data-dir must hold for each set; in brackets what may be left out."""
 
 
 def methods() -> list[Row]:
@@ -65,12 +91,22 @@ def models() -> list[Row]:
 
 
 def datasets() -> list[Row]:
-    """List the data sets.
+    """List the data sets, those in memory first.
 
     Returns:
-        Name and where it is read from.
+        Name, what it is, whether it streams from its files, and what --data-dir must hold.
+
+    Example:
+        >>> datasets()[-1]["dataset"], datasets()[-1]["read"], datasets()[-1]["layout"]
+        ('imagenet-100', 'streamed', 'imagenet-100/train/<wnid>/*.JPEG [imagenet-100.txt]')
     """
-    return [{"dataset": name, "what": _summary(reader)} for name, reader in DATASETS.items()]
+    kinds: dict[str, Mapping[str, Callable[..., object]]]
+    kinds = {"in memory": DATASETS, "streamed": FOLDERS}
+    return [
+        {"dataset": name, "what": _summary(reader), "read": kind, "layout": _LAYOUTS[name]}
+        for kind, readers in kinds.items()
+        for name, reader in readers.items()
+    ]
 
 
 def recipes() -> list[Row]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from vicinal import data, engine, evaluation, records
-from vicinal._typing import Attack
-from vicinal.recipes import files
+from torch import nn
+
+from vicinal import data, engine, records
+from vicinal._typing import Attack, Batch
+from vicinal.evaluation.results import CLEAN
+from vicinal.recipes import files, loading, together
 from vicinal.recipes.device import pick_device
 from vicinal.recipes.folder import data_folder
 from vicinal.recipes.progress import counting
@@ -77,29 +80,49 @@ def evaluate_run(
     where = pick_device(device)
     model = load(folder, device=where.type)
     named = attacks_of(folder, attacks, device=where.type)
-    split = data.load(recipe.dataset, data_dir=data_folder(folder, data_dir)).test
+    split = loading.judged_on(recipe, loading.open_images(recipe, data_folder(folder, data_dir)))
     if recipe.channels_last:
         engine.to_channels_last(model)
     wanted = n if n is not None else recipe.evaluation.attack_subset
     few = split if wanted is None else data.first(split, min(wanted, len(split)))
-    rng = engine.generator(seed, "evaluation")
-    bars = counting(len(few)) if progress and named else nullcontext()
-    with bars as report:
-        attacked = evaluation.evaluate(
-            model, _batches(recipe, few), attacks=named, rng=rng, report=report
-        )
-    found = attacked.records
+    keys = (seed, "evaluation")
+    found = _judged(model, _batches(recipe, few), attacks=named, keys=keys, progress=progress)
     if len(few) < len(split):
-        whole = evaluation.evaluate(model, _batches(recipe, split))
-        found = [*whole.records, *(record for record in found if record["attack"] != "clean")]
-    facts = {**_facts(recipe), "split": "test", "seed": seed, "device": where.type}
-    return [_keep(folder / "results.jsonl", {**record, **facts}) for record in found]
+        whole = _judged(model, _batches(recipe, split), attacks={}, keys=keys, progress=progress)
+        found = [*whole, *(record for record in found if record["attack"] != CLEAN)]
+    facts = {**_facts(recipe), "split": recipe.evaluation.split, "seed": seed, "device": where.type}
+    judged = [{**record, **facts} for record in found]
+    engine.processes().led(lambda: _keep(folder / "results.jsonl", judged))
+    return judged
 
 
-def _batches(recipe: Recipe, split: data.Split) -> data.Loader:
-    return data.Loader(
-        split, batch_size=recipe.evaluation.batch_size, channels_last=recipe.channels_last
-    )
+def _batches(recipe: Recipe, split: loading.Piece) -> loading.Loader:
+    team = engine.processes()
+    return loading.batches(recipe, split, rank=team.rank, world=team.world)
+
+
+def _judged(
+    model: nn.Module,
+    batches: loading.Loader,
+    *,
+    attacks: Mapping[str, Attack],
+    keys: tuple[int | str, ...],
+    progress: bool,
+) -> list[Record]:
+    own = sum(rows.stop - rows.start for rows in batches.portions)
+    bars = counting(own) if progress and engine.processes().first else nullcontext()
+    with bars as report:
+        told = None if report is None or attacks else _told(batches, report)
+        return together.evaluate(
+            model, batches, attacks=attacks, keys=keys, read=told, report=report
+        ).records
+
+
+def _told(batches: Iterable[Batch], report: Callable[[str, int], None]) -> Iterator[Batch]:
+    """Report clean images as they are done; an evaluation itself reports attacked ones only."""
+    for x, y in batches:
+        yield x, y
+        report(CLEAN, len(y))
 
 
 def _facts(recipe: Recipe) -> Record:
@@ -115,6 +138,6 @@ def _facts(recipe: Recipe) -> Record:
     }
 
 
-def _keep(file: Path, record: Record) -> Record:
-    records.append(file, record)
-    return record
+def _keep(file: Path, found: Sequence[Record]) -> None:
+    for record in found:
+        records.append(file, record)

@@ -1,4 +1,4 @@
-"""Lay the fields of one mapping over another: base <- method <- scale <- the user's overrides.
+"""Lay the fields of one mapping over another: base <- method <- preset <- scale <- overrides.
 
 A part that gets a new name loses the arguments of the old one: the momentum of SGD means nothing
 to Adam. The model keeps those arguments that the new net has too, so that a row with dropout stays
@@ -12,9 +12,12 @@ from typing import Any
 
 from vicinal._checks import InputError
 
-__all__ = ["nest", "overlay"]
+__all__ = ["BY_FACTOR", "nest", "overlay"]
 
 Fields = dict[str, Any]
+
+BY_FACTOR = frozenset({"wide_resnet"})
+"""Nets whose width is a factor of 16 channels; that of all others is a number of channels."""
 
 _PARTS = ("model", "objective", "objective.inputs", "objective.labels", "optimizer", "schedule")
 """What a word alone names: "objective" is short for "objective.name"."""
@@ -52,6 +55,8 @@ def _part(
     renamed = "name" in new and new["name"] != old.get("name")
     if renamed and key == "model":
         kept = {word: value for word, value in old.items() if accepts(str(new["name"]), word)}
+        if BY_FACTOR & {old.get("name"), new["name"]}:
+            kept.pop("width", None)
         return {"name": new["name"], **kept, **new}
     if renamed:
         return dict(new)

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from vicinal._checks import InputError, choice
 from vicinal._typing import Attack, Objective
 from vicinal.attacks import ATTACKS
-from vicinal.data import DATASETS
 from vicinal.engine import OPTIMIZERS, SCHEDULES
 from vicinal.inputs import INPUTS
 from vicinal.labels import LABELS
 from vicinal.models import MODELS
 from vicinal.objectives import OBJECTIVES
+from vicinal.recipes.augment import augment_of
 from vicinal.recipes.calls import Call, Value, read_call, write_call
 from vicinal.recipes.schema import NAMED_PARTS, Evaluation, Part, Recipe, unknown_field
 
@@ -32,6 +32,8 @@ __all__ = [
     "accepts",
     "complete",
     "describe",
+    "explicit",
+    "fill_in",
     "known_fields",
     "mixes",
     "model",
@@ -51,7 +53,9 @@ _TABLES: dict[str, Mapping[str, Callable[..., Any]]] = {
     "objective.labels": LABELS,
 }
 OF_THE_DATA = ("num_classes", "in_channels", "mean", "std")
-"""Arguments of a model that its data set gives."""
+"""Arguments of a model that its data set gives; mean and std a recipe may fix instead."""
+
+_STATISTICS = ("mean", "std")
 
 _MIXING = ("ALPS", "CutMix", "Interpolate", "ManifoldMixUp", "MixUp")
 """Objectives and input moves that mix the images of a batch."""
@@ -203,25 +207,50 @@ def complete(recipe: Recipe) -> Recipe:
     Raises:
         InputError: If a name, an argument or a value is not known or not allowed.
     """
-    choice("dataset", recipe.dataset, DATASETS)
+    augment = augment_of(recipe)
     for build in (objective, optimizer, schedule):
         build(recipe)
     _check_model(recipe.model)
-    full = {where: _explicit(where, getattr(recipe, where).model_dump()) for where in NAMED_PARTS}
+    return fill_in(recipe.model_copy(update={"augment": augment}))
+
+
+def fill_in(recipe: Recipe) -> Recipe:
+    """Write down the arguments of a recipe's parts that it leaves to their defaults.
+
+    Args:
+        recipe: A recipe, such as that of a run of before an argument existed.
+
+    Returns:
+        The same recipe, its arguments explicit; a part of an unknown name stays as it is.
+    """
+    full = {where: explicit(where, getattr(recipe, where).model_dump()) for where in NAMED_PARTS}
     return recipe.model_copy(update={where: Part(**part) for where, part in full.items()})
 
 
 def _check_model(part: Part) -> None:
     """Check a model's name and arguments on torch's meta device, where nothing is computed."""
     known = _arguments(MODELS[choice("model.name", part.name, MODELS)])
-    stand_in = {"num_classes": 2, "in_channels": 3, "mean": (0.5,) * 3, "std": (0.5,) * 3}
+    fixed = {word: part.arguments[word] for word in _STATISTICS if word in part.arguments}
+    channels = max((len(v) for v in fixed.values() if isinstance(v, list)), default=1)
+    stand_in = {"num_classes": 2, "in_channels": channels if channels > 1 else 3, **fixed}
     given = {k: v for k, v in part.arguments.items() if k not in OF_THE_DATA}
     with torch.device("meta"):
         fitting = {word: value for word, value in stand_in.items() if word in known}
         _build("model", {"name": part.name, **given, **fitting})
 
 
-def _explicit(where: str, part: Mapping[str, Any]) -> dict[str, Any]:
+def explicit(where: str, part: Mapping[str, Any]) -> dict[str, Any]:
+    """Write down the defaults of a part's arguments, those apart that are no plain values.
+
+    Args:
+        where: What the part is, such as "objective".
+        part: Its name and the arguments given.
+
+    Returns:
+        Its name and all arguments; a part of an unknown name as it is.
+    """
+    if part.get("name") not in _TABLES[where]:
+        return dict(part)
     known = _arguments(_TABLES[where][part["name"]])
     defaults = {
         word: list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
@@ -231,7 +260,7 @@ def _explicit(where: str, part: Mapping[str, Any]) -> dict[str, Any]:
     full = {"name": part["name"], **defaults, **{k: v for k, v in part.items() if k != "name"}}
     for word in known:
         if f"{where}.{word}" in _TABLES:
-            full[word] = _explicit(f"{where}.{word}", _as_part(full.get(word, "Keep")))
+            full[word] = explicit(f"{where}.{word}", _as_part(full.get(word, "Keep")))
     return full
 
 

@@ -4,7 +4,10 @@
     recipe.yaml           the resolved recipe, written before the first checkpoint
     metrics.jsonl         one line per epoch
     checkpoint.pt         what is needed to go on, replaced atomically
-    weights.safetensors   the trained weights, written at the end
+    weights.safetensors   the trained weights, written at the end: the averaged ones where the
+                          recipe has `ema`, the best epoch's where it says `select: best`
+    last.safetensors      the last epoch's, where the best were selected
+    tensorboard           scalars of the epochs, where asked for
 
 The seed governs the initial weights, the order and augmentation of the data, and the objective's
 draws. The model normalises by mean and standard deviation of the full training split, also where
@@ -15,18 +18,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from vicinal import data, engine, records
+from vicinal import engine, records
 from vicinal._checks import InputError
 from vicinal.recipes import files, loading, resolve
 from vicinal.recipes.device import pick_device
-from vicinal.recipes.folder import data_folder, default_folder, open_folder, run_device
+from vicinal.recipes.folder import (
+    data_folder,
+    default_folder,
+    open_folder,
+    run_device,
+    tell_processes,
+)
 from vicinal.recipes.progress import training_bar
 from vicinal.recipes.schema import Recipe
+from vicinal.recipes.tensorboard import summary_writer, written
+from vicinal.recipes.too_large import in_one_sentence
+from vicinal.recipes.validation import check_selection, validator
 from vicinal.records import Record
 
 __all__ = [
@@ -59,12 +72,14 @@ def train(
     *,
     data_dir: str | Path | None = None,
     method: str | None = None,
+    preset: str = "paper",
     scale: str = "full",
     seed: int = 0,
     overrides: Mapping[str, Any] | None = None,
     run_dir: str | Path | None = None,
     device: str = "auto",
     progress: bool = False,
+    tensorboard: bool = False,
 ) -> Run:
     """Train one method of a recipe into a run folder, or go on with what lies there.
 
@@ -72,18 +87,23 @@ def train(
         recipe: The recipe's name, such as "alps/cifar10-preactresnet18", or a `.yaml` file.
         data_dir: Where the data sets lie; bundled ones need none.
         method: The row, such as "mixup"; by default the paper's own method.
+        preset: "paper", or "tuned": weight decay 5e-4, averaged weights, bf16, the best epoch on
+            held-out training images, 8/255 for methods that attack.
         scale: "smoke", "small", "medium" or "full" (the paper's).
         seed: Governs initial weights, data order, augmentation and the objective's draws.
         overrides: Fields by dotted name, such as {"epochs": 15, "objective.eps": 0.3}.
-        run_dir: The folder; by default runs/<recipe>-<method>-<scale>-seed<seed>.
+        run_dir: The folder; by default runs/<recipe>-<method>-<scale>-seed<seed>, the preset after
+            the method where it is not the paper's.
         device: "auto", "cpu", "cuda" or "mps".
         progress: Whether to show a progress bar on stderr.
+        tensorboard: Whether to write the epochs' scalars for TensorBoard into the run folder.
 
     Returns:
         The run.
 
     Example:
         >>> import tempfile
+        >>> import torch
         >>> few = {"epochs": 1, "train_subset": 200}
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     run = train("alps/cifar10-vgg16", scale="smoke", overrides=few, run_dir=folder)
@@ -91,9 +111,15 @@ def train(
         >>> run.recipe.method, len(run.metrics), model(torch.rand(2, 1, 8, 8)).shape
         ('alps', 1, torch.Size([2, 10]))
     """
-    chosen = files.recipe(recipe, method=method, scale=scale, seed=seed, overrides=overrides)
+    chosen = files.recipe(
+        recipe, method=method, preset=preset, scale=scale, seed=seed, overrides=overrides
+    )
     folder = default_folder(chosen) if run_dir is None else Path(run_dir)
-    return _finish(chosen, folder, data_dir=data_dir, device=device, progress=progress)
+    steps = follow if progress else stream
+    return _finish(
+        steps(chosen, run_dir=folder, data_dir=data_dir, device=device, tensorboard=tensorboard),
+        folder,
+    )
 
 
 def resume(
@@ -102,6 +128,7 @@ def resume(
     data_dir: str | Path | None = None,
     device: str = "auto",
     progress: bool = False,
+    tensorboard: bool = False,
 ) -> Run:
     """Go on with an interrupted run; a finished one is returned as it is.
 
@@ -111,27 +138,34 @@ def resume(
         device: "cpu", "cuda", "mps", or "auto" for the one that the run began on; the same bits
             come out on the same device and number of threads only.
         progress: Whether to show a progress bar on stderr.
+        tensorboard: Whether to write the epochs' scalars for TensorBoard into the run folder.
 
     Returns:
         The run.
     """
     folder = Path(run_dir)
     chosen = files.read(folder / "recipe.yaml")
-    return _finish(chosen, folder, data_dir=data_dir, device=device, progress=progress)
-
-
-def _finish(
-    recipe: Recipe, folder: Path, *, data_dir: str | Path | None, device: str, progress: bool
-) -> Run:
     steps = follow if progress else stream
-    for _ in steps(recipe, run_dir=folder, data_dir=data_dir, device=device):
+    return _finish(
+        steps(chosen, run_dir=folder, data_dir=data_dir, device=device, tensorboard=tensorboard),
+        folder,
+    )
+
+
+def _finish(steps: Iterator[Record], folder: Path) -> Run:
+    for _ in steps:
         pass
     metrics = records.read(folder / engine.METRICS)
     return Run(path=folder, recipe=files.read(folder / "recipe.yaml"), metrics=metrics)
 
 
 def follow(
-    recipe: Recipe, *, run_dir: Path, data_dir: str | Path | None = None, device: str = "auto"
+    recipe: Recipe,
+    *,
+    run_dir: Path,
+    data_dir: str | Path | None = None,
+    device: str = "auto",
+    tensorboard: bool = False,
 ) -> Iterator[Record]:
     """Train a resolved recipe as `stream` does, with a progress bar on stderr.
 
@@ -140,12 +174,18 @@ def follow(
         run_dir: The run folder.
         data_dir: Where the data sets lie.
         device: "auto", "cpu", "cuda" or "mps".
+        tensorboard: Whether to write scalars for TensorBoard into the folder.
 
     Yields:
         One record per epoch.
     """
     # Whatever can refuse the run does so before a bar is drawn.
-    job = _prepare(recipe, run_dir=run_dir, data_dir=data_dir, device=device)
+    job = _prepare(
+        recipe, run_dir=run_dir, data_dir=data_dir, device=device, tensorboard=tensorboard
+    )
+    if not engine.processes().first:
+        yield from _epochs(job, run_dir=run_dir, report=None)
+        return
     done = len(records.read(run_dir / engine.METRICS))
     with training_bar(recipe, done=done) as bar:
         for record in _epochs(job, run_dir=run_dir, report=bar.step):
@@ -160,6 +200,7 @@ def stream(
     data_dir: str | Path | None = None,
     device: str = "auto",
     report: Callable[[int, int], None] | None = None,
+    tensorboard: bool = False,
 ) -> Iterator[Record]:
     """Train a resolved recipe, yielding one record per epoch as it ends.
 
@@ -169,11 +210,14 @@ def stream(
         data_dir: Where the data sets lie.
         device: "auto", "cpu", "cuda" or "mps".
         report: Called after every step with (steps done, steps of the epoch).
+        tensorboard: Whether to write scalars for TensorBoard into the folder.
 
     Yields:
         Records with `epoch` (from 1) and `loss`; those of epochs already done are not repeated.
     """
-    job = _prepare(recipe, run_dir=run_dir, data_dir=data_dir, device=device)
+    job = _prepare(
+        recipe, run_dir=run_dir, data_dir=data_dir, device=device, tensorboard=tensorboard
+    )
     yield from _epochs(job, run_dir=run_dir, report=report)
 
 
@@ -183,19 +227,41 @@ class _Job:
 
     recipe: Recipe
     model: nn.Module
-    loader: data.Loader
+    loader: loading.Loader
+    validate: engine.Validate | None
+    tensorboard: bool
 
 
-def _prepare(recipe: Recipe, *, run_dir: Path, data_dir: str | Path | None, device: str) -> _Job:
+def _prepare(
+    recipe: Recipe,
+    *,
+    run_dir: Path,
+    data_dir: str | Path | None,
+    device: str,
+    tensorboard: bool,
+) -> _Job:
     where = run_device(run_dir, device)
     _check_partners(recipe)
+    check_selection(recipe)
+    if tensorboard:
+        summary_writer()
     images = loading.open_images(recipe, data_folder(run_dir, data_dir))
     recipe = loading.with_data(recipe, images)
     model = _initial_model(recipe).to(where)
-    loader = loading.training_loader(recipe, images, where)
+    if recipe.sync_batchnorm:
+        model = engine.in_step(model)
+    team = engine.processes()
+    part = {"rank": team.rank, "world": team.world}
+    loader = loading.training_loader(recipe, images, where, **part)
+    validate = None
+    if recipe.validation is not None:
+        validate = validator(recipe, loading.validation_batches(recipe, images, where, **part))
     # Last of what can refuse the recipe: a refused one leaves no folder behind.
-    open_folder(recipe, run_dir, device=where, data_dir=data_dir)
-    return _Job(recipe=recipe, model=model, loader=loader)
+    team.led(partial(open_folder, recipe, run_dir, device=where, data_dir=data_dir))
+    tell_processes(recipe, run_dir)
+    return _Job(
+        recipe=recipe, model=model, loader=loader, validate=validate, tensorboard=tensorboard
+    )
 
 
 def _check_partners(recipe: Recipe) -> None:
@@ -209,20 +275,29 @@ def _check_partners(recipe: Recipe) -> None:
 def _epochs(
     job: _Job, *, run_dir: Path, report: Callable[[int, int], None] | None
 ) -> Iterator[Record]:
-    recipe = job.recipe
-    return engine.train(
-        job.model,
-        resolve.objective(recipe),
-        job.loader,
-        optimizer=resolve.optimizer(recipe),
-        schedule=resolve.schedule(recipe),
-        epochs=recipe.epochs,
-        seed=recipe.seed,
-        precision=recipe.precision,
-        channels_last=recipe.channels_last,
-        run_dir=run_dir,
-        report=report,
-    )
+    recipe, write_too = job.recipe, job.tensorboard and engine.processes().first
+    with in_one_sentence(recipe), written(run_dir, on=write_too) as write:
+        for record in engine.train(
+            job.model,
+            resolve.objective(recipe),
+            job.loader,
+            optimizer=resolve.optimizer(recipe),
+            schedule=resolve.schedule(recipe),
+            epochs=recipe.epochs,
+            seed=recipe.seed,
+            precision=recipe.precision,
+            channels_last=recipe.channels_last,
+            ema=recipe.ema,
+            accumulate=recipe.accumulate,
+            compile="inductor" if recipe.compile else None,
+            validate=job.validate,
+            select=recipe.select,
+            mix_scope=recipe.mix_scope,
+            run_dir=run_dir,
+            report=report,
+        ):
+            write(record)
+            yield record
 
 
 def _initial_model(recipe: Recipe) -> nn.Module:
@@ -239,7 +314,8 @@ def load(path: str | Path, *, device: str = "cpu") -> nn.Module:
         device: Where the model shall lie: "cpu", "cuda", "mps" or "auto".
 
     Returns:
-        The model: pixels in [0, 1] go in, logits come out.
+        The model with the run's final weights: the averaged ones where the recipe has `ema`, those
+        of the best epoch where it selects it. Pixels in [0, 1] go in, logits come out.
 
     Raises:
         InputError: If the folder holds no finished run.

@@ -65,13 +65,17 @@ class Augment(_Closed):
 
 
 class Evaluation(_Closed):
-    """The budget that an attack named without one takes, and how many images are attacked."""
+    """The budget that an attack named without one takes, and which images are judged on.
+
+    The split "validation" is for choosing among settings: never choose by the test images.
+    """
 
     eps: float = Field(default=4 / 255, ge=0)
     step_size: float = Field(default=1 / 255, ge=0)
     steps: int = Field(default=10, ge=1)
     attack_subset: int | None = Field(default=None, ge=1)
     batch_size: int = Field(default=500, ge=1)
+    split: Literal["test", "validation"] = "test"
 
 
 class Recipe(_Closed):
@@ -82,11 +86,13 @@ class Recipe(_Closed):
     title: str = ""
     tables: tuple[str, ...] = ()
     method: str
+    preset: Literal["paper", "tuned"] = "paper"
     scale: str
     seed: int = Field(default=0, ge=0)
     dataset: str
     train_subset: int | None = Field(default=None, ge=1)
     validation: int | None = Field(default=None, ge=1)
+    validate_every: int = Field(default=1, ge=1)
     workers: int = Field(default=2, ge=0)
     augment: Augment = Augment()
     model: Part

@@ -1,0 +1,69 @@
+"""A cell: one number of a table, with its exact attack and what the paper says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vicinal.campaigns.threats import Threat
+
+__all__ = ["FIELDS", "Cell"]
+
+FIELDS = {
+    "top1_error": "error",
+    "top5_error": "top5_error",
+    "accuracy": "accuracy",
+}
+"""The field of an evaluation's record that a metric is; shares, which tables print in per cent."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One number of a table: what is measured, on what, and what the paper says.
+
+    Args:
+        table: The table's name, "alps/table-2".
+        dataset: As the paper prints it.
+        model: As the paper prints it.
+        method: The row as the paper prints it.
+        key: The row's `--method`.
+        condition: Clean, or the attack in words.
+        metric: "top1_error", "top5_error" or "accuracy".
+        threat: The attack; None for clean images.
+        paper: The paper's number, if it has one.
+        paper_std: Its spread, if it has one.
+        decimals: Digits after the point.
+        decimals_std: Digits after the point of the paper's spread.
+        recipe: The recipe that trains it; None where there is none.
+    """
+
+    table: str
+    dataset: str
+    model: str
+    method: str
+    key: str
+    condition: str
+    metric: str
+    threat: Threat | None
+    paper: float | None = None
+    paper_std: float | None = None
+    decimals: int = 2
+    decimals_std: int = 3
+    recipe: str | None = None
+
+    def is_in(self, record: Mapping[str, Any]) -> bool:
+        """Tell whether a measurement holds this number; older versions kept no top-5 error.
+
+        Args:
+            record: What was measured under the cell's attack.
+
+        Returns:
+            Whether it is there, or would be no more there if measured again.
+
+        Example:
+            >>> cells = cells_of("alps/table-4", scale="full")
+            >>> [cell.is_in({"attack": "clean", "error": 0.5}) for cell in cells[:2]]
+            [True, False]
+        """
+        return self.metric != "top5_error" or FIELDS[self.metric] in record or "ece" in record
