@@ -7,7 +7,7 @@ WORKERS ?= 2
 DATA_DIR ?= data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check lint types format clean
+.PHONY: help setup demo test test-slow bench docs check lint types format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -27,6 +27,13 @@ test: $(READY)  ## run the tests
 
 test-slow: $(READY)  ## run the slow checks: the real data sets in DATA_DIR (skipped where missing)
 	$(THREADS) VICINAL_DATA_DIR=$(DATA_DIR) $(BIN)/python -m pytest -q tests/data -m 'not gpu'
+
+bench: $(READY)  ## measure what the library costs, about 20 minutes on 4 quiet cores (BENCH='--only steps')
+	$(BIN)/python -m benchmarks $(BENCH)
+
+docs: $(READY)  ## copy the result tables into the documents, then check every document
+	$(BIN)/python tests/documents.py
+	$(THREADS) $(BIN)/python -m pytest -q tests/test_docs.py
 
 check: lint types  ## lint, formatting and strict types
 
