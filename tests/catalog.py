@@ -30,6 +30,10 @@ class ObjectiveEntry:
     erm: tuple[tuple[Objective, float], ...]
     partners: bool = False  # mixes images, so a batch is more than its images
     draws: bool = False  # two seeds give two values
+    soft: bool = True  # takes distributions
+    renames: bool = True  # a draw names no class
+    training: int = 1  # forward passes in training mode
+    updates: int = 1  # times that BatchNorm's running averages move
 
     @property
     def name(self) -> str:
@@ -101,6 +105,16 @@ MIXUP = objectives.MixUp
 CUTMIX = objectives.CutMix
 MANIFOLD = objectives.ManifoldMixUp
 ALPS = objectives.ALPS
+AT = objectives.AdversarialTraining
+BAT = objectives.BAT
+FS = objectives.FeatureScatter
+AVMIXUP = objectives.AVmixup
+TRADES = objectives.TRADES
+MART = objectives.MART
+TLAT = objectives.TLAT
+MTLAT = objectives.MTLAT
+IAT = objectives.IAT
+AWP = objectives.AWP
 VICINAL = objectives.Vicinal
 EPS = 8 / 255
 
@@ -114,7 +128,13 @@ R_MC_2_0 = inputs.PGD(eps=0.0, step_size=0.0, steps=2, target="most_confusing")
 L2_AT = inputs.PGD(eps=0.5, step_size=0.2, steps=2, norm="l2", random_start=False, loss="margin")
 NEAR = inputs.Interpolate(mode=0.9, concentration=12.0)
 NEAR_0 = inputs.Interpolate(mode=1.0, concentration=math.inf)
+SCATTER = inputs.FeatureScatter(eps=EPS, step_size=EPS)
+SCATTER_0 = inputs.FeatureScatter(eps=0.0, step_size=0.0)
 SHIFT, SHIFT_0 = labels.LeastLikelyShift(eps=0.3), labels.LeastLikelyShift(eps=0.0)
+SHIFT_CLEAN = labels.LeastLikelyShift(eps=0.3, at="clean")
+LA, LA_0 = labels.Bilateral(), labels.Bilateral(beta=math.inf)
+STEP_0 = AT(eps=0.0, step_size=0.0, steps=1)
+NO_BALL = inputs.PGD(eps=EPS, step_size=EPS, steps=1, start_radius=2.0, project_back=False)
 
 # fmt: off
 OBJECTIVES = [
@@ -131,6 +151,48 @@ OBJECTIVES = [
     ObjectiveEntry(instance=MANIFOLD(alpha=0.5, layers=("2",)), passes=(1, 1), erm=((MANIFOLD(alpha=0.0, layers=("2",)), 1.0),), partners=True, draws=True),
     ObjectiveEntry(instance=ALPS(eps=0.2, mode=0.9, concentration=12.0), passes=(1, 1), erm=((ALPS(eps=0.0, mode=1.0, concentration=math.inf), 1.0),), partners=True, draws=True),
     ObjectiveEntry(instance=ALPS.from_beta(a=8.0, b=2.0, eps=2.0), passes=(1, 1), erm=(), partners=True, draws=True),
+    # feature scattering moves a batch as a whole; AVmixup over it, and over PGD-n
+    ObjectiveEntry(instance=FS(eps=EPS), passes=(3, 2), erm=((FS(eps=0.0, smoothing=0.0), 1.0),), partners=True, draws=True),
+    ObjectiveEntry(instance=FS(step_size=EPS / 2, steps=2, transport="paper", batchnorm="train_frozen_stats"), passes=(4, 3), erm=((FS(eps=0.0, smoothing=0.0, transport="paper"), 1.0),), partners=True, draws=True),
+    ObjectiveEntry(instance=AVMIXUP(steps=3), passes=(4, 4), erm=((AVMIXUP(eps=0.0, lambda2=1.0), 1.0),), draws=True),
+    ObjectiveEntry(instance=AVMIXUP(), passes=(11, 11), erm=((AVMIXUP(eps=0.0, step_size=0.0, lambda1=1.0, lambda2=1.0), 1.0),), draws=True),
+    ObjectiveEntry(instance=AVMIXUP.over_feature_scatter(), passes=(3, 2), erm=((AVMIXUP(attack="feature_scatter", eps=0.0, steps=1, lambda2=1.0), 1.0),), partners=True, draws=True),
+    # two risks: n steps, one clean forward for the divergence in TRADES, and one pass of each at x and x'
+    ObjectiveEntry(instance=TRADES(steps=2), passes=(5, 4), erm=((TRADES(beta=0.0, steps=1), 1.0), (TRADES(eps=0.0, steps=1), 1.0)), draws=True, training=2, updates=2),
+    ObjectiveEntry(instance=TRADES(beta=1.0, eps=0.05, step_size=0.03, steps=1, start=0.02, batchnorm="train_frozen_stats"), passes=(4, 3), erm=((TRADES(beta=0.0, steps=0), 1.0),), draws=True, training=2, updates=2),
+    # MART is ERM at no strength: without divergence and adversary its margin term is left
+    ObjectiveEntry(instance=MART(steps=2), passes=(4, 4), erm=(), draws=True, soft=False, training=2, updates=2),
+    # one step each; a drawn class is another one after renaming
+    ObjectiveEntry(instance=TLAT(), passes=(3, 3), erm=((TLAT(eps_max=0.0), 2.0), (TLAT(eps_max=0.0, reduction="mean"), 1.0)), draws=True, renames=False, training=2, updates=2),
+    ObjectiveEntry(instance=TLAT(eps_max=0.1, label="smooth", target="random", per_sample=True, reduction="mean"), passes=(3, 3), erm=((TLAT(eps_max=0.0, label="smooth", target="random", per_sample=True), 2.0),), draws=True, renames=False, training=2, updates=2),
+    ObjectiveEntry(instance=TLAT(eps_max=0.1, label="keep", target=None, batchnorm="train_frozen_stats"), passes=(3, 3), erm=((TLAT(eps_max=0.0, label="keep", target=None), 2.0),), draws=True, training=2, updates=2),
+    ObjectiveEntry(instance=MTLAT(), passes=(3, 3), erm=((MTLAT(eps_max=0.0, alpha=0.0), 2.0), (MTLAT(eps_max=0.0, alpha=0.0, reduction="mean"), 1.0)), partners=True, draws=True, renames=False, training=2, updates=2),
+    ObjectiveEntry(instance=MTLAT(eps_max=0.1, alpha=1.0, target="random", per_sample=True, reduction="mean"), passes=(3, 3), erm=((MTLAT(eps_max=0.0, alpha=0.0, target="random", per_sample=True), 2.0),), partners=True, draws=True, renames=False, training=2, updates=2),
+    ObjectiveEntry(instance=IAT(steps=2), passes=(4, 4), erm=((IAT(alpha=0.0, eps=0.0, steps=1), 1.0),), partners=True, draws=True, training=2, updates=2),
+    ObjectiveEntry(instance=IAT(alpha=0.4, eps=0.025, step_size=0.025, steps=1, random_start=False, random_eps=True), passes=(3, 3), erm=((IAT(alpha=0.0, eps=0.0, random_start=False, random_eps=True, steps=1), 1.0),), partners=True, draws=True, training=2, updates=2),
+    # the loss twice, what came before it once; weights move against a batch as a whole
+    ObjectiveEntry(instance=AWP(objective=ERM(), gamma=0.05), passes=(2, 2), erm=((AWP(gamma=0.0), 1.0),), partners=True, training=2),
+    ObjectiveEntry(instance=AWP(objective=TRADES(steps=1)), passes=(6, 5), erm=((AWP(objective=TRADES(beta=0.0, steps=1), gamma=0.0), 1.0),), draws=True, training=4, updates=2),
+    ObjectiveEntry(instance=AWP(objective=VICINAL(inputs=PGD_AT), gamma=0.02), passes=(5, 5), erm=((AWP(objective=VICINAL(), gamma=0.0), 1.0),), draws=True, training=2),
+    ObjectiveEntry(instance=AWP(objective=MTLAT(), gamma=0.02), passes=(5, 5), erm=((AWP(objective=MTLAT(eps_max=0.0, alpha=0.0), gamma=0.0), 2.0),), partners=True, draws=True, renames=False, training=4, updates=2),
+    # adversarial training: FGSM, MC, R-FGSM, R-LL, random target, N-FGSM, PGD-n, with a label move, with a clean half
+    ObjectiveEntry(instance=AT.one_step(eps=EPS), passes=(2, 2), erm=((AT.one_step(eps=0.0), 1.0),)),
+    ObjectiveEntry(instance=AT.one_step(eps=EPS, target="most_confusing"), passes=(2, 2), erm=((AT.one_step(eps=0.0, target="most_confusing"), 1.0),)),
+    ObjectiveEntry(instance=AT.one_step(eps=EPS, target="random"), passes=(2, 2), erm=((AT.one_step(eps=0.0, target="random"), 1.0),), draws=True, renames=False),
+    ObjectiveEntry(instance=AT.one_step(eps=EPS, random_start=True), passes=(2, 2), erm=((STEP_0, 1.0),), draws=True),
+    ObjectiveEntry(instance=AT.one_step(eps=EPS, target="least_likely", random_start=True), passes=(3, 2), erm=((AT.one_step(eps=0.0, target="least_likely", random_start=True), 1.0),), draws=True),
+    ObjectiveEntry(instance=AT.n_fgsm(eps=EPS), passes=(2, 2), erm=((AT.n_fgsm(eps=0.0), 1.0),), draws=True),
+    ObjectiveEntry(instance=AT(eps=EPS, step_size=2 / 255, steps=3), passes=(4, 4), erm=((AT(eps=0.0, step_size=0.0, steps=3), 1.0),), draws=True),
+    ObjectiveEntry(instance=AT(eps=0.5, step_size=0.2, steps=2, norm="l2", labels=labels.Smooth(eps=0.2), batchnorm="train_frozen_stats"), passes=(3, 3), erm=((AT(eps=0.0, step_size=0.0, norm="l2", labels=labels.Smooth(eps=0.0)), 1.0),), draws=True),
+    ObjectiveEntry(instance=AT(eps=EPS, step_size=EPS, steps=1, target="most_confusing", labels=SHIFT_CLEAN), passes=(3, 2), erm=((AT(eps=0.0, step_size=0.0, labels=SHIFT_0), 1.0),), draws=True),
+    ObjectiveEntry(instance=AT(eps=EPS, step_size=2 / 255, steps=2, random_start=False, clean_half=True), passes=(4, 4), erm=((AT(eps=0.0, step_size=0.0, clean_half=True), 1.0),), training=2, updates=2),
+    # BAT: R-MC-LA, R-MC-LS, R-MC, R-FGSM-LS, Madry-LA with three steps, two steps with ImageNet's beta
+    ObjectiveEntry(instance=BAT(), passes=(3, 2), erm=((BAT(eps=0.0, beta=math.inf), 1.0),), draws=True),
+    ObjectiveEntry(instance=BAT(label="smooth"), passes=(3, 2), erm=((BAT(eps=0.0, label="smooth", smoothing=0.0), 1.0),), draws=True),
+    ObjectiveEntry(instance=BAT(label="keep"), passes=(3, 2), erm=((BAT(eps=0.0, label="keep"), 1.0),), draws=True),
+    ObjectiveEntry(instance=BAT(label="smooth", target=None), passes=(2, 2), erm=((BAT(eps=0.0, label="smooth", smoothing=0.0, target=None), 1.0),), draws=True),
+    ObjectiveEntry(instance=BAT(target=None, steps=3, step_size=2 / 255), passes=(5, 4), erm=((BAT(target=None, steps=3, eps=0.0, step_size=0.0, beta=math.inf), 1.0),), draws=True),
+    ObjectiveEntry(instance=BAT(eps=16 / 255, steps=2, beta=100.0), passes=(4, 3), erm=((BAT(eps=0.0, steps=2, beta=math.inf), 1.0),), draws=True),
     # the controls: the label's half of ALPS alone, and the image's half alone
     ObjectiveEntry(instance=VICINAL(labels=SHIFT), passes=(1, 1), erm=((VICINAL(), 1.0), (VICINAL(labels=SHIFT_0), 1.0))),
     ObjectiveEntry(instance=VICINAL(inputs=NEAR), passes=(1, 1), erm=((VICINAL(inputs=NEAR_0), 1.0),), partners=True, draws=True),
@@ -142,9 +204,15 @@ OBJECTIVES = [
     ObjectiveEntry(instance=VICINAL(inputs=R_LL), passes=(3, 2), erm=((VICINAL(inputs=R_LL_0), 1.0),), draws=True),
     ObjectiveEntry(instance=VICINAL(inputs=R_MC_2, labels=labels.SmoothUniform(eps=0.5)), passes=(4, 3), erm=((VICINAL(inputs=R_MC_2_0, labels=labels.SmoothUniform(eps=0.0)), 1.0),), draws=True),
     ObjectiveEntry(instance=VICINAL(inputs=L2_AT), passes=(3, 3), erm=()),
+    # a label move that looks at the clean image: one forward more, but none where the target has it already
+    ObjectiveEntry(instance=VICINAL(labels=LA), passes=(2, 1), erm=((VICINAL(labels=LA_0), 1.0),)),
+    ObjectiveEntry(instance=VICINAL(inputs=PGD_AT, labels=LA), passes=(5, 4), erm=((VICINAL(inputs=PGD_AT_0, labels=LA_0), 1.0),), draws=True),
+    ObjectiveEntry(instance=VICINAL(inputs=R_LL, labels=SHIFT_CLEAN), passes=(3, 2), erm=((VICINAL(inputs=R_LL_0, labels=SHIFT_0), 1.0),), draws=True),
+    ObjectiveEntry(instance=VICINAL(inputs=R_LL, labels=labels.Bilateral(at="neighbour")), passes=(3, 2), erm=((VICINAL(inputs=R_LL_0, labels=LA_0), 1.0),), draws=True),
 ]
 
 TWINS = [
+    Twins(name="AWP that moves nothing", one=AWP(objective=VICINAL(inputs=PGD_AT), gamma=0.0), other=VICINAL(inputs=PGD_AT), same_bits=True),
     Twins(name="MixUp", one=MIXUP(alpha=0.7), other=VICINAL(inputs=inputs.MixUp(alpha=0.7), labels=labels.Mixing()), same_bits=True),
     Twins(name="MixUp per sample", one=MIXUP(alpha=0.7, per_sample=True), other=VICINAL(inputs=inputs.MixUp(alpha=0.7, per_sample=True), labels=labels.Mixing()), same_bits=True),
     Twins(name="CutMix", one=CUTMIX(alpha=0.7), other=VICINAL(inputs=inputs.CutMix(alpha=0.7), labels=labels.Mixing()), same_bits=True),
@@ -154,8 +222,18 @@ TWINS = [
     Twins(name="ALPS, label only", one=ALPS(eps=0.3, mode=1.0, concentration=math.inf), other=VICINAL(labels=SHIFT)),
     Twins(name="ALPS, image only", one=ALPS(eps=0.0, mode=0.9), other=VICINAL(inputs=NEAR)),
     Twins(name="ALPS by (a, b)", one=ALPS.from_beta(a=10.0, b=2.0), other=ALPS(eps=0.2, mode=0.9, concentration=12.0), same_bits=True),
+    Twins(name="PGD training", one=AT(eps=EPS, step_size=2 / 255, steps=3), other=VICINAL(inputs=PGD_AT), same_bits=True),
+    Twins(name="FGSM training", one=AT.one_step(eps=EPS), other=VICINAL(inputs=FGSM_AT), same_bits=True),
+    Twins(name="MC training", one=AT.one_step(eps=EPS, target="most_confusing"), other=VICINAL(inputs=inputs.FGSM(eps=EPS, target="most_confusing")), same_bits=True),
+    Twins(name="N-FGSM training", one=AT.n_fgsm(eps=EPS), other=VICINAL(inputs=NO_BALL), same_bits=True),
+    Twins(name="BAT, R-MC-LA", one=BAT(), other=VICINAL(inputs=inputs.PGD(eps=EPS, step_size=EPS, steps=1, target="most_confusing", clip_start=False), labels=LA), same_bits=True),
+    Twins(name="BAT, R-MC", one=BAT(label="keep"), other=AT.one_step(eps=EPS, target="most_confusing", random_start=True), same_bits=True),
+    Twins(name="BAT, Madry-LA", one=BAT(target=None, steps=3, step_size=2 / 255, clip_start=True), other=AT(eps=EPS, step_size=2 / 255, steps=3, labels=LA), same_bits=True),
     Twins(name="label smoothing", one=LS(eps=0.1), other=VICINAL(labels=labels.Smooth(eps=0.1)), same_bits=True),
     Twins(name="label smoothing, uniform", one=LS(eps=0.1, convention="uniform"), other=VICINAL(labels=labels.SmoothUniform(eps=0.1)), same_bits=True),
+    Twins(name="Feature Scatter", one=FS(), other=VICINAL(inputs=SCATTER, labels=labels.Smooth(eps=0.5)), same_bits=True),
+    Twins(name="AVmixup", one=AVMIXUP(steps=3), other=VICINAL(inputs=inputs.Vertex(move=PGD_AT, gamma=2.0), labels=labels.Vertex()), same_bits=True),
+    Twins(name="AVmixup over Feature Scatter", one=AVMIXUP.over_feature_scatter(), other=VICINAL(inputs=inputs.Vertex(move=SCATTER, gamma=1.0), labels=labels.Vertex(lambda1=0.5, lambda2=0.7)), same_bits=True),
     Twins(name="Gaussian vicinity", one=NOISE(sigma=0.2), other=VICINAL(inputs=inputs.GaussianNoise(sigma=0.2)), same_bits=True),
 ]
 
@@ -166,6 +244,13 @@ LABELS = [
     LabelEntry(instance=labels.SmoothUniform(eps=0.1), at=None, identity=labels.SmoothUniform(eps=0.0)),
     LabelEntry(instance=labels.LeastLikelyShift(eps=0.2), at="neighbour", identity=SHIFT_0),
     LabelEntry(instance=labels.LeastLikelyShift(eps=2.0), at="neighbour", identity=SHIFT_0),
+    LabelEntry(instance=labels.Vertex(), at=None, identity=labels.Vertex(lambda1=1.0, lambda2=1.0), mixes=True),
+    LabelEntry(instance=labels.Vertex(lambda1=0.5, lambda2=0.7), at=None, identity=labels.Vertex(lambda1=1.0, lambda2=1.0), mixes=True),
+    LabelEntry(instance=SHIFT_CLEAN, at="clean", identity=SHIFT_0),
+    LabelEntry(instance=LA, at="clean", identity=LA_0),
+    LabelEntry(instance=labels.Bilateral(beta=1.0, gamma=0.1, at="neighbour"), at="neighbour", identity=LA_0),
+    LabelEntry(instance=labels.ProjectedGradient(eps=0.3, step_size=0.1), at="clean", identity=labels.ProjectedGradient(eps=0.0)),
+    LabelEntry(instance=labels.ProjectedGradient(eps=1.0, step_size=1.0, at="neighbour"), at="neighbour", identity=labels.ProjectedGradient(eps=0.0)),
     LabelEntry(instance=labels.Mixing(), at=None, identity=labels.Mixing(), mixes=True),
 ]
 
@@ -182,9 +267,17 @@ INPUTS = [
     InputEntry(instance=inputs.FGSM(eps=0.5, loss="margin", batchnorm="train_frozen_stats"), passes=(1, 1), identity=inputs.FGSM(eps=0.0), eps=0.5),
     InputEntry(instance=PGD_AT, passes=(3, 3), identity=PGD_AT_0, eps=EPS, draws=True),
     InputEntry(instance=inputs.PGD(eps=EPS, step_size=2 / 255, steps=2, batchnorm="train_frozen_stats"), passes=(2, 2), identity=PGD_AT_0, eps=EPS, draws=True),
+    InputEntry(instance=NO_BALL, passes=(1, 1), identity=PGD_AT_0, eps=3 * EPS, draws=True),
+    InputEntry(instance=inputs.PGD(eps=EPS, step_size=EPS, steps=1, target="most_confusing", clip_start=False), passes=(2, 1), identity=R_LL_0, eps=EPS, draws=True),
+    InputEntry(instance=inputs.FGSM(eps=EPS, target="least_likely"), passes=(1, 1), identity=inputs.FGSM(eps=0.0), eps=EPS),
+    InputEntry(instance=inputs.FGSM(eps=EPS, target="most_confusing", batchnorm="train_frozen_stats"), passes=(2, 1), identity=inputs.FGSM(eps=0.0), eps=EPS),
     InputEntry(instance=R_LL, passes=(2, 1), identity=R_LL_0, eps=EPS, draws=True),
     InputEntry(instance=L2_AT, passes=(2, 2), identity=PGD_AT_0, eps=0.5, norm="l2"),
     InputEntry(instance=inputs.PGD(eps=1.5, step_size=0.5, steps=2, norm="l2"), passes=(2, 2), identity=PGD_AT_0, eps=1.5, norm="l2", draws=True),
+    InputEntry(instance=SCATTER, passes=(2, 1), identity=SCATTER_0, eps=EPS, partners=True, draws=True),
+    InputEntry(instance=inputs.FeatureScatter(step_size=2 / 255, steps=3, transport="paper", batchnorm="train_frozen_stats"), passes=(4, 3), identity=SCATTER_0, eps=EPS, partners=True, draws=True),
+    InputEntry(instance=inputs.Vertex(move=PGD_AT, gamma=2.0), passes=(3, 3), identity=inputs.Vertex(move=PGD_AT_0), eps=2 * EPS, draws=True),
+    InputEntry(instance=inputs.Vertex(move=SCATTER, gamma=1.5), passes=(2, 1), identity=inputs.Vertex(move=SCATTER_0), eps=1.5 * EPS, partners=True, draws=True),
 ]
 
 SOURCE = nets.smooth_net(seed=7)

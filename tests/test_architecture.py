@@ -26,6 +26,7 @@ GROUND = {"_checks", "_errors", "_typing", "_version"}
 """Everyone may import these; among them, only what `BELOW` says."""
 
 BELOW: dict[str, set[str]] = {
+    "__main__": {"cli"},
     "cli": {"report", "campaigns", "recipes"},
     "campaigns": {"recipes", "evaluation", "records"},
     "report": {"records"},
@@ -173,7 +174,7 @@ def test_every_file_is_short_and_says_what_it_is(path: Path) -> None:
     for word in ("TODO", "FIXME", "XXX"):
         assert word not in text
     assert not [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Assert)]
-    if room_of(name_of(path)) == "objectives":
+    if room_of(name_of(path)) == "objectives" and path.name != "__init__.py":
         assert code_lines(path) <= 60
 
 

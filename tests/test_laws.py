@@ -38,6 +38,11 @@ every_input_move = pytest.mark.parametrize("entry", catalog.INPUTS)
 every_attack = pytest.mark.parametrize("entry", catalog.ATTACKS)
 every_mover = pytest.mark.parametrize("entry", MOVING)
 every_label_form = pytest.mark.parametrize("soft", [False, True], ids=["hard", "soft"])
+SOFT = [entry for entry in catalog.OBJECTIVES if entry.soft]
+every_objective_and_label_form = pytest.mark.parametrize(
+    ("entry", "soft"),
+    [*((entry, False) for entry in catalog.OBJECTIVES), *((entry, True) for entry in SOFT)],
+)
 
 
 def generator(seed: int = 3) -> torch.Generator:
@@ -112,8 +117,10 @@ def test_the_definition_is_one_frozen_keyword_only_dataclass(entry: Any) -> None
     with pytest.raises(dataclasses.FrozenInstanceError):
         entry.instance.eps = 0.5
     names = vars(inputs) | vars(labels) | {"inf": math.inf} | vars(objectives)
-    if cls is not objectives.Vicinal:
-        names = {cls.__name__: cls, "inf": math.inf}
+    if "Vicinal(" not in repr(entry.instance):
+        inner = vars(inputs) if cls is inputs.Vertex else vars(labels)
+        inner = vars(objectives) if cls is objectives.AWP else inner
+        names = inner | {cls.__name__: cls, "inf": math.inf}
         assert eval(repr(entry.instance), names) == entry.instance
         assert hash(eval(repr(entry.instance), names)) == hash(entry.instance)
 
@@ -121,8 +128,7 @@ def test_the_definition_is_one_frozen_keyword_only_dataclass(entry: Any) -> None
 # Objectives.
 
 
-@every_objective
-@every_label_form
+@every_objective_and_label_form
 def test_the_loss_is_a_finite_scalar_that_reaches_every_weight(
     entry: catalog.ObjectiveEntry, soft: bool
 ) -> None:
@@ -184,8 +190,7 @@ def test_every_strength_is_felt(entry: catalog.ObjectiveEntry) -> None:
     assert (loss - erm).abs().detach() > 1e-4
 
 
-@every_objective
-@every_label_form
+@every_objective_and_label_form
 def test_one_seed_one_loss_and_global_generators_untouched(
     entry: catalog.ObjectiveEntry, soft: bool
 ) -> None:
@@ -211,17 +216,17 @@ def test_without_a_generator_manual_seed_rules(entry: catalog.ObjectiveEntry) ->
     laws.assert_same_bits(losses[0], entry.instance(model, x, y, rng=torch.default_generator))
 
 
-@every_objective
-@every_label_form
+@every_objective_and_label_form
 def test_images_and_labels_are_not_modified(entry: catalog.ObjectiveEntry, soft: bool) -> None:
     x, y = images(), given(soft)
     with laws.assert_inputs_not_modified(x, y):
         torch.autograd.backward(entry.instance(nets.smooth_net(), x, y, rng=generator()))
 
 
-@every_objective
+@pytest.mark.parametrize("entry", [e for e in catalog.OBJECTIVES if e.renames])
 @every_label_form
 def test_renaming_the_classes_changes_nothing(entry: catalog.ObjectiveEntry, soft: bool) -> None:
+    soft = soft and entry.soft
     laws.assert_equivariant_to_relabelling(
         lambda model, y: entry.instance(model, images(), y, rng=generator()),
         nets.smooth_net(),
@@ -230,7 +235,7 @@ def test_renaming_the_classes_changes_nothing(entry: catalog.ObjectiveEntry, sof
     )
 
 
-@every_objective
+@pytest.mark.parametrize("entry", SOFT)
 def test_a_class_is_its_one_hot_distribution(entry: catalog.ObjectiveEntry) -> None:
     model, q = nets.smooth_net(), torch.eye(K, dtype=torch.float64)[classes()]
     hard, soft = (entry.instance(model, images(), y, rng=generator()) for y in (classes(), q))
@@ -269,8 +274,7 @@ def loss_and_gradient(objective: Objective, model: nn.Module, x: Tensor, y: Tens
 
 
 @pytest.mark.usefixtures("draws_in_float64")
-@every_objective
-@every_label_form
+@every_objective_and_label_form
 def test_float32_agrees_with_float64_to_1e5(entry: catalog.ObjectiveEntry, soft: bool) -> None:
     x, y, narrow = images().float(), given(soft), nets.smooth_net().float()
     wide = nets.smooth_net().float().double()
@@ -279,8 +283,7 @@ def test_float32_agrees_with_float64_to_1e5(entry: catalog.ObjectiveEntry, soft:
     torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
 
 
-@every_objective
-@every_label_form
+@every_objective_and_label_form
 def test_bf16_autocast_agrees_with_float32_to_3_percent(
     entry: catalog.ObjectiveEntry, soft: bool
 ) -> None:
@@ -294,8 +297,7 @@ def test_bf16_autocast_agrees_with_float32_to_3_percent(
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-@every_objective
-@every_label_form
+@every_objective_and_label_form
 def test_extreme_logits_give_finite_loss_and_gradient(
     entry: catalog.ObjectiveEntry, soft: bool, sign: float
 ) -> None:
@@ -304,8 +306,7 @@ def test_extreme_logits_give_finite_loss_and_gradient(
     assert torch.isfinite(found).all()
 
 
-@every_objective
-@every_label_form
+@every_objective_and_label_form
 def test_the_cost_in_passes_is_the_tables(entry: catalog.ObjectiveEntry, soft: bool) -> None:
     model = laws.Counting(nets.smooth_net())
     torch.autograd.backward(entry.instance(model, images(), given(soft), rng=generator()))
@@ -314,7 +315,7 @@ def test_the_cost_in_passes_is_the_tables(entry: catalog.ObjectiveEntry, soft: b
 
 
 @every_objective
-def test_batchnorm_sees_one_training_forward_and_nothing_else_changes(
+def test_batchnorm_sees_the_training_forwards_and_nothing_else_changes(
     entry: catalog.ObjectiveEntry,
 ) -> None:
     model = nets.stateful_net()
@@ -322,10 +323,28 @@ def test_batchnorm_sees_one_training_forward_and_nothing_else_changes(
     model.register_forward_pre_hook(lambda net, _: modes.append(net.training))
     with laws.assert_model_unchanged(model, but=("buffers",)) as before:
         entry.instance(model, images(dtype=torch.float32), classes())
-    assert modes == [False] * (entry.passes[0] - 1) + [True]
+    assert modes == [False] * (entry.passes[0] - entry.training) + [True] * entry.training
     old, new = before["buffers"], dict(model.named_buffers())
-    assert new["4.num_batches_tracked"] == old["4.num_batches_tracked"] + 1
+    assert new["4.num_batches_tracked"] == old["4.num_batches_tracked"] + entry.updates
     laws.assert_same_bits(new["1.running_mean"], old["1.running_mean"])
+
+
+ATTACKING = [e for e in catalog.OBJECTIVES if hasattr(e.instance, "batchnorm")]
+
+
+@pytest.mark.parametrize("mode", ["eval", "train_frozen_stats", "train"])
+@pytest.mark.parametrize("entry", ATTACKING)
+def test_batchnorm_is_in_the_mode_of_the_field_while_attacking(
+    entry: catalog.ObjectiveEntry, mode: str
+) -> None:
+    instance: Any = dataclasses.replace(entry.instance, batchnorm=mode)  # type: ignore[type-var]
+    model, by_batch = nets.stateful_net(), list[bool]()
+    norm: Any = model[4]
+    norm.register_forward_pre_hook(lambda norm, _: by_batch.append(norm.training))
+    before = norm.num_batches_tracked.clone()
+    instance(model, images(dtype=torch.float32), classes())
+    assert any(by_batch[: -entry.training]) == (mode != "eval")
+    assert (norm.num_batches_tracked > before + entry.updates) == (mode == "train")
 
 
 @pytest.mark.parametrize("entry", [e for e in catalog.OBJECTIVES if not e.partners and not e.draws])

@@ -66,6 +66,34 @@ LOSSES: dict[str, tuple[Any, float, float]] = {
         4.4663,
     ),
     "ALPS, image only": (objectives.ALPS(eps=0.0), 3.6915, 4.1597),
+    "FGSM training": (objectives.AdversarialTraining.one_step(eps=8 / 255), 4.11, 4.349),
+    "N-FGSM training": (objectives.AdversarialTraining.n_fgsm(eps=8 / 255), 4.0598, 4.3641),
+    "R-MC training": (
+        objectives.AdversarialTraining.one_step(
+            eps=8 / 255, target="most_confusing", random_start=True
+        ),
+        3.8482,
+        4.0514,
+    ),
+    "PGD training, half clean": (
+        objectives.AdversarialTraining(steps=3, clean_half=True),
+        3.7994,
+        4.0406,
+    ),
+    "BAT": (objectives.BAT(), 4.125, 4.3293),
+    "BAT, two steps": (objectives.BAT(eps=16 / 255, steps=2, beta=100.0), 4.0482, 4.2655),
+    "TRADES": (objectives.TRADES(steps=2), 3.7109, 3.9381),
+    "TLAT": (objectives.TLAT(eps_max=0.1), 7.2866, 7.7619),
+    "target-FGSM": (objectives.TLAT(eps_max=0.1, label="keep"), 7.2887, 7.7651),
+    "target-FGSM + LS": (objectives.TLAT(eps_max=0.1, label="smooth"), 7.2895, 7.7648),
+    "FGSM beside clean": (
+        objectives.TLAT(eps_max=0.1, label="keep", target=None),
+        7.3951,
+        7.8494,
+    ),
+    "M-TLAT": (objectives.MTLAT(eps_max=0.1), 6.9631, 7.7026),
+    "IAT": (objectives.IAT(steps=2), 3.5037, 4.2749),
+    "AWP around TRADES": (objectives.AWP(objective=objectives.TRADES(steps=2)), 3.8732, 4.1415),
     "PGD training": (
         objectives.Vicinal(inputs=inputs.PGD(eps=8 / 255, step_size=2 / 255, steps=3)),
         3.935,
@@ -142,6 +170,13 @@ def test_labels() -> None:
     q, z = Q[:1], 3 * waves(2, 5)[:1]
     (smooth,), (uniform,) = labels.smooth(q, eps=0.1), labels.smooth_uniform(q, eps=0.1)
     (shifted,) = labels.shift_to_least_likely(q, z, eps=0.3)
+    (two_sided,), (hard,) = (
+        labels.bilateral(y, z, beta=beta) for y, beta in ((q, 9.0), (torch.tensor([1]), 4.0))
+    )
+    (stepped,) = labels.projected_gradient(q, z, eps=0.1, step_size=0.05)
+    assert rounded(two_sided) == [0.1556, 0.4809, 0.092, 0.1706, 0.1009]
+    assert rounded(hard) == [0.0079, 0.6854, 0.1348, 0.0004, 0.1714]
+    assert rounded(stepped) == [0.1355, 0.4789, 0.123, 0.1499, 0.1127]
     assert rounded(smooth) == [0.1833, 0.5315, 0.0451, 0.2039, 0.0361]
     assert rounded(uniform) == [0.1828, 0.541, 0.0407, 0.204, 0.0314]
     assert rounded(shifted) == [0.1809, 0.4289, 0.023, 0.2045, 0.1627]

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import laws
 from oracles.linear_attack import worst_corner
 from vicinal._checks import InputError
 from vicinal.inputs import FGSM, PGD
@@ -52,7 +53,11 @@ def test_it_is_pgd_with_one_step_as_long_as_the_radius() -> None:
     one = PGD(eps=0.1, step_size=0.1, steps=1, random_start=False)
     assert torch.equal(FGSM(eps=0.1)(model, x, y).x, one(model, x, y).x)
     assert FGSM(eps=0.1).passes == one.passes == (1, 1)
-    assert FGSM(eps=0.1, target="random").passes == (2, 1)
+    for target in ("random", "least_likely", 1 - y):
+        assert FGSM(eps=0.1, target=target).passes == (1, 1)
+        batch = FGSM(eps=0.1, target=target, batchnorm="train_frozen_stats")
+        assert batch.looks == (target == "least_likely" if isinstance(target, str) else False)
+        assert batch.passes == (1 + batch.looks, 1)
 
 
 def test_a_target_is_descended() -> None:
@@ -62,6 +67,17 @@ def test_a_target_is_descended() -> None:
         moved = FGSM(eps=0.01, target=1 - y)(model, x, y).x
         after = nn.functional.cross_entropy(model(moved), 1 - y, reduction="none")
     assert bool((after < before).all())
+
+
+def test_given_clean_logits_spare_the_forward_and_choose_the_target() -> None:
+    (x, y), net = _batch(), nn.Sequential(nn.Flatten(), nn.Linear(12, 3)).double()
+    away = (y + 2) % 3
+    z = nn.functional.one_hot(away, 3).double()
+    move = FGSM(eps=0.1, target="most_confusing", batchnorm="train_frozen_stats")
+    model = laws.Counting(net)
+    found = move(model, x, y, z=z).x
+    assert model.passes(len(x)) == (1, 1)
+    assert torch.equal(found, FGSM(eps=0.1, target=away)(net, x, y).x)
 
 
 def test_identity_at_eps_zero() -> None:

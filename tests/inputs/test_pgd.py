@@ -11,11 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+import laws
 from oracles.linear_attack import targeted_loss_linf, targeted_margin_l2, worst_corner
 from oracles.madry_pgd import Net, iterates
 from vicinal._checks import InputError
 from vicinal._typing import Norm
-from vicinal.inputs import PGD, pgd
+from vicinal.inputs import PGD, choose_target, pgd
 from vicinal.inputs.pgd import climb
 from vicinal.maths.losses import cross_entropy
 
@@ -323,3 +324,105 @@ def test_labels_beyond_the_logits_are_refused_before_torch_fails(target: str | N
     for bad in (y + 1, y - 1, torch.full((len(y), 3), 1 / 3)):
         with pytest.raises(InputError, match="`y` must"):
             move(_torch(_net()), x, bad)
+
+
+LOOKS = [
+    ({}, False),
+    ({"target": "random"}, False),
+    ({"target": torch.tensor([1])}, False),
+    ({"target": "least_likely"}, True),
+    ({"target": "most_confusing"}, True),
+    ({"target": "most_confusing", "random_start": False}, False),
+    ({"target": "most_confusing", "random_start": False, "batchnorm": "train"}, True),
+    ({"target": "most_confusing", "steps": 0}, False),
+]
+
+
+@pytest.mark.parametrize(("fields", "looks"), LOOKS, ids=lambda v: str(v)[:60])
+def test_it_looks_at_the_clean_images_only_where_the_search_does_not_begin_there(
+    fields: dict[str, Any], looks: bool
+) -> None:
+    move = PGD(**{"eps": 0.1, "step_size": 0.1, "steps": 2, **fields})
+    assert move.looks == looks
+    assert move.passes == (move.steps + looks, move.steps)
+
+
+def test_given_clean_logits_spare_the_forward_and_choose_the_target() -> None:
+    model, (x, y) = laws.Counting(_torch(_net())), _batch()
+    away = (y + 2) % CLASSES  # the class that these logits call most confusing
+    z = nn.functional.one_hot(away, CLASSES).double()
+    move = PGD(eps=0.2, step_size=0.1, steps=3, target="most_confusing")
+    found = move(model, x, y, rng=torch.Generator().manual_seed(1), z=z).x
+    assert model.passes(len(x)) == (3, 3)
+    exact = PGD(eps=0.2, step_size=0.1, steps=3, target=away)
+    assert torch.equal(found, exact(model, x, y, rng=torch.Generator().manual_seed(1)).x)
+
+
+@pytest.mark.parametrize("rule", ["least_likely", "most_confusing"])
+def test_a_target_is_chosen_at_the_clean_image_not_at_the_random_start(rule: str) -> None:
+    model, (x, y) = _torch(_net()), _batch(200)
+    clean, eps = model(x).detach(), 0.6
+    move = PGD(eps=eps, step_size=0.1, steps=2, target=rule)
+    found = move(model, x, y, rng=torch.Generator().manual_seed(3)).x
+    exact = PGD(eps=eps, step_size=0.1, steps=2, target=choose_target(rule, clean, y))
+    assert torch.equal(found, exact(model, x, y, rng=torch.Generator().manual_seed(3)).x)
+    start = torch.from_numpy(_start(x, eps, "linf", 3)).view_as(x)
+    assert bool((choose_target(rule, model(start), y) != choose_target(rule, clean, y)).any())
+
+
+def test_a_random_target_is_drawn_once_for_all_steps() -> None:
+    model, (x, y) = _torch(_net()), _batch(50)
+    move = PGD(eps=0.3, step_size=0.05, steps=6, target="random", random_start=False)
+    found = move(model, x, y, rng=torch.Generator().manual_seed(8)).x
+    draw = torch.randint(CLASSES - 1, (len(y),), generator=torch.Generator().manual_seed(8))
+    t = (y + 1 + draw) % CLASSES
+    exact = PGD(eps=0.3, step_size=0.05, steps=6, target=t, random_start=False)(model, x, y).x
+    assert torch.equal(found, exact)
+
+
+def test_a_start_that_is_not_clipped_is_where_the_gradient_is_taken() -> None:
+    model, (x, y) = _torch(_net()), _batch()
+    seen: list[Tensor] = []
+    for clip in (True, False):
+        pgd(
+            model,
+            x,
+            climb("ce", y, None, values=True),
+            eps=0.3,
+            step_size=0.1,
+            steps=1,
+            clip_start=clip,
+            rng=torch.Generator().manual_seed(2),
+            visit=lambda at, z: seen.append(at),
+        )
+    clipped, free = seen
+    assert float(free.min()) < 0.0
+    assert float(free.max()) > 1.0
+    assert torch.equal(free.clamp(0, 1), clipped)
+    assert torch.allclose((free - x).abs().amax(), torch.tensor(0.3).double(), atol=0.01)
+
+
+def test_the_start_may_come_from_a_wider_ball_and_no_step_be_projected() -> None:
+    model, (x, y) = _torch(_net()), _batch()
+    x = 0.4 + 0.2 * x  # the pixel range is out of reach
+    free = PGD(eps=0.1, step_size=0.1, steps=1, start_radius=2.0, project_back=False)
+    found = free(model, x, y, rng=torch.Generator().manual_seed(4)).x
+    start = torch.from_numpy(_start(x, 0.2, "linf", 4)).view_as(x)
+    assert torch.allclose((found - start).abs(), torch.full_like(x, 0.1))
+    assert float((found - x).abs().max()) > 0.25
+    held = PGD(eps=0.1, step_size=0.1, steps=1, start_radius=2.0)
+    back = held(model, x, y, rng=torch.Generator().manual_seed(4)).x
+    assert torch.equal(back, found.clamp(x - 0.1, x + 0.1))
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"start_radius": -1.0}, "`start_radius` must satisfy"),
+        ({"start_radius": math.inf}, "`start_radius` must satisfy"),
+        ({"steps": 0, "clip_start": False}, "`steps` must be an integer >= 1"),
+    ],
+)
+def test_a_bad_start_is_refused_in_a_sentence(fields: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        PGD(**{"eps": 0.1, "step_size": 0.1, **fields})

@@ -231,3 +231,10 @@ def test_labels_and_logits_of_two_shapes_are_refused() -> None:
     with pytest.raises(InputError) as caught:
         shift_to_least_likely(torch.eye(4), torch.zeros(4, 5), eps=0.1)
     laws.assert_one_line(caught.value, "(4, 4)", "(4, 5)")
+
+
+def test_it_looks_at_the_neighbour_unless_told_otherwise() -> None:
+    assert LeastLikelyShift().at == "neighbour"
+    assert LeastLikelyShift(at="clean").at == "clean"
+    with pytest.raises(InputError, match="`at` must be neighbour"):
+        LeastLikelyShift(at=None)  # type: ignore[arg-type]

@@ -13,6 +13,8 @@ import laws
 import nets
 from vicinal import attacks, inputs, labels, objectives
 from vicinal._checks import InputError
+from vicinal._typing import Passes
+from vicinal.inputs import Neighbour
 from vicinal.labels.move import At
 from vicinal.maths.losses import cross_entropy
 from vicinal.maths.mixing import Mix
@@ -61,6 +63,58 @@ def test_at_clean_a_label_move_sees_one_eval_mode_forward_of_the_batch() -> None
     assert spy.z is not None
     assert not spy.z.requires_grad
     laws.assert_same_bits(spy.z, clean)
+
+
+@pytest.mark.parametrize("start", [True, False])
+def test_one_clean_forward_serves_the_target_and_the_label(start: bool) -> None:
+    (x, y), spy = batch(), Spy("clean")
+    model = laws.Counting(nets.smooth_net())
+    move = inputs.PGD(eps=0.1, step_size=0.1, steps=1, target="least_likely", random_start=start)
+    objective = Vicinal(inputs=move, labels=spy)
+    torch.autograd.backward(objective(model, x, y, rng=generator()))
+    assert model.passes(len(x)) == (3, 2) == objective.passes
+    assert spy.z is not None
+    laws.assert_same_bits(spy.z, model.net(x))
+
+
+def test_the_input_move_is_handed_the_logits_that_the_label_looks_at() -> None:
+    class Looking:
+        passes, looks, z = Passes(1, 0), True, None
+
+        def __call__(
+            self,
+            model: nn.Module,
+            x: Tensor,
+            y: Tensor,
+            *,
+            rng: torch.Generator | None = None,
+            z: Tensor | None = None,
+        ) -> Neighbour:
+            self.z = model(x).detach() if z is None else z
+            return Neighbour(x)
+
+    (x, y), model, move = batch(), nets.smooth_net(), Looking()
+    for at, passes in (("clean", (2, 1)), ("neighbour", (2, 1))):
+        counting = laws.Counting(model)
+        objective = Vicinal(inputs=move, labels=Spy(at))  # type: ignore[arg-type]
+        torch.autograd.backward(objective(counting, x, y))
+        assert counting.passes(len(x)) == passes == objective.passes
+        assert move.z is not None
+
+
+def test_an_input_move_of_ones_own_needs_not_know_of_clean_logits() -> None:
+    class Darker:
+        passes = Passes(0, 0)
+
+        def __call__(
+            self, model: nn.Module, x: Tensor, y: Tensor, *, rng: torch.Generator | None = None
+        ) -> Neighbour:
+            return Neighbour(x / 2)
+
+    (x, y), model = batch(), nets.smooth_net()
+    q = labels.bilateral(y, model(x))
+    found = Vicinal(inputs=Darker(), labels=labels.Bilateral())(model, x, y)
+    torch.testing.assert_close(found, cross_entropy(model(x / 2), q).mean(), rtol=1e-12, atol=0)
 
 
 def test_a_label_move_is_handed_the_mixture_of_the_images() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Net", "cross_entropy", "iterates"]
+__all__ = ["Net", "Vector", "cross_entropy", "iterates"]
 
 Vector = NDArray[Any]
 

@@ -1,7 +1,6 @@
 """One step along the sign of the input gradient (Goodfellow et al. 2015), with no random start.
 
-It is PGD with a single step as long as the radius. The one-step family with random starts belongs
-to adversarial training and to BAT.
+It is PGD with a single step as long as the radius. With a random start it is `PGD(steps=1, ...)`.
 """
 
 from __future__ import annotations
@@ -41,7 +40,8 @@ class FGSM:
         >>> FGSM(eps=0.25)(model, x, torch.tensor([0])).x.flatten()
         tensor([0.5000, 0.5000])
 
-    Cost: one forward and one backward pass; one forward more with a target.
+    Cost: one forward and one backward pass; one forward more with a target that depends on the
+    logits, unless the step's own forward is the clean one, which it is for batchnorm "eval".
     """
 
     eps: float | Tensor
@@ -57,14 +57,28 @@ class FGSM:
 
     @property
     def passes(self) -> Passes:
-        """One of each; a target costs one forward more."""
-        return Passes(1 + (self.target is not None), 1)
+        """Those of its one step."""
+        return self._step().passes
+
+    @property
+    def looks(self) -> bool:
+        """Whether it makes a clean forward pass for its target."""
+        return self._step().looks
 
     def __call__(
-        self, model: Model, x: Tensor, y: Tensor, *, rng: torch.Generator | None = None
+        self,
+        model: Model,
+        x: Tensor,
+        y: Tensor,
+        *,
+        rng: torch.Generator | None = None,
+        z: Tensor | None = None,
     ) -> Neighbour:
         """Move the images by one step."""
-        step = PGD(
+        return self._step()(model, x, y, rng=rng, z=z)
+
+    def _step(self) -> PGD:
+        return PGD(
             eps=self.eps,
             step_size=self.eps,
             steps=1,
@@ -73,4 +87,3 @@ class FGSM:
             random_start=False,
             batchnorm=self.batchnorm,
         )
-        return step(model, x, y, rng=rng)

@@ -11,7 +11,7 @@ from torch import Tensor
 from vicinal._typing import Model, Passes
 from vicinal.maths.mixing import Neighbour
 
-__all__ = ["InputMove", "Keep"]
+__all__ = ["InputMove", "Keep", "LookingMove"]
 
 
 @runtime_checkable
@@ -33,6 +33,43 @@ class InputMove(Protocol):
             x: Images, shape (N, C, H, W), in [0, 1]; not modified.
             y: Classes (N,) or distributions (N, K).
             rng: Where draws come from; torch's global generator when not given.
+
+        Returns:
+            The moved images in [0, 1], and the mixture behind them where there is one.
+        """
+        ...
+
+
+@runtime_checkable
+class LookingMove(InputMove, Protocol):
+    """An input move that may look at the clean logits, and takes them from whoever has them.
+
+    So one clean forward serves the move's target and the label (BAT). A move that never looks is an
+    `InputMove` and no more.
+    """
+
+    @property
+    def looks(self) -> bool:
+        """Whether it makes one clean forward pass for itself, which a given `z` spares."""
+        ...
+
+    def __call__(
+        self,
+        model: Model,
+        x: Tensor,
+        y: Tensor,
+        *,
+        rng: torch.Generator | None = None,
+        z: Tensor | None = None,
+    ) -> Neighbour:
+        """Move the images.
+
+        Args:
+            model: The model; left as it was.
+            x: Images, shape (N, C, H, W), in [0, 1]; not modified.
+            y: Classes (N,) or distributions (N, K).
+            rng: Where draws come from; torch's global generator when not given.
+            z: Logits of the clean images in eval mode, shape (N, K), detached, if they are known.
 
         Returns:
             The moved images in [0, 1], and the mixture behind them where there is one.

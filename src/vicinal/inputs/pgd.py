@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vicinal._checks import InputError, budget, choice, count, labels
+from vicinal._checks import InputError, budget, choice, count, labels, number
 from vicinal._typing import BatchNormMode, LossOfLogits, Model, Norm, Passes
 from vicinal.gradients import ascend, clean_logits, detached, differentiable, frozen
 from vicinal.inputs.targets import check_target, choose_target
@@ -24,7 +24,7 @@ from vicinal.maths.balls import per_channel, project, sample, steepest
 from vicinal.maths.losses import LOSSES
 from vicinal.maths.mixing import Neighbour
 
-__all__ = ["PGD", "climb", "pgd"]
+__all__ = ["PGD", "aim", "climb", "pgd"]
 
 
 def climb(loss: str, y: Tensor, t: Tensor | None, *, values: bool) -> LossOfLogits:
@@ -51,6 +51,40 @@ def climb(loss: str, y: Tensor, t: Tensor | None, *, values: bool) -> LossOfLogi
     return height
 
 
+def aim(
+    loss: str,
+    y: Tensor,
+    rule: str | Tensor,
+    *,
+    values: bool,
+    z: Tensor | None = None,
+    rng: torch.Generator | None = None,
+) -> LossOfLogits:
+    """Say what an attack climbs whose target is chosen by rule, once, when there are logits.
+
+    Args:
+        loss: "ce" or "margin".
+        y: Classes (N,) or distributions (N, K).
+        rule: One of `TARGETS`, or classes (N,).
+        values: As in `climb`.
+        z: Logits (N, K) by which to choose; by default the first that are seen.
+        rng: Where random targets come from; torch's global generator when not given.
+
+    Returns:
+        Logits (N, K) to losses (N,) that rise as the target is approached.
+    """
+    found: list[LossOfLogits] = []
+
+    def height(seen: Tensor) -> Tensor:
+        if not found:
+            labels(y, n=seen.shape[0], num_classes=seen.shape[1], values=values)
+            t = choose_target(rule, seen.detach() if z is None else z, y, rng=rng)
+            found.append(climb(loss, y, t, values=False))
+        return found[0](seen)
+
+    return height
+
+
 def pgd(
     model: Model,
     x: Tensor,
@@ -61,6 +95,9 @@ def pgd(
     steps: int,
     norm: Norm = "linf",
     random_start: bool = True,
+    start_radius: float = 1.0,
+    clip_start: bool = True,
+    project_back: bool = True,
     batchnorm: BatchNormMode = "eval",
     rng: torch.Generator | None = None,
     visit: Callable[[Tensor, Tensor], None] | None = None,
@@ -75,13 +112,17 @@ def pgd(
         step_size: Step in pixel units, or one per channel (C,) for linf.
         steps: How many.
         norm: "linf" or "l2".
-        random_start: Begin at a uniform draw from the ball, clipped to [0, 1].
+        random_start: Begin at a uniform draw from the ball.
+        start_radius: Radius of the ball of that draw, in units of eps.
+        clip_start: Clip the start to [0, 1].
+        project_back: Bring every iterate back into the ball; if not, into [0, 1] only.
         batchnorm: The mode while attacking, see `gradients.frozen`.
         rng: Where the start comes from; torch's global generator when not given.
         visit: Told every iterate with its logits, but not the last.
 
     Returns:
-        The last iterate, shape (N, C, H, W), in the ball and in [0, 1], detached.
+        The last iterate, shape (N, C, H, W), in the ball and in [0, 1], detached. Without steps it
+        is the start.
 
     Cost: `steps` forward and `steps` backward passes.
     """
@@ -89,13 +130,19 @@ def pgd(
     radius, stride = per_channel(eps, center), per_channel(step_size, center)
 
     def move(at: Tensor, gradient: Tensor) -> Tensor:
-        return project(at + stride * steepest(gradient, norm=norm), center, eps=radius, norm=norm)
+        moved = at + stride * steepest(gradient, norm=norm)
+        return project(moved, center, eps=radius if project_back else math.inf, norm=norm)
 
     with frozen(model, batchnorm=batchnorm), differentiable():
         start = center
         if random_start:
-            start = sample(center, eps=radius, norm=norm, rng=rng).clamp_(0.0, 1.0)
+            start = sample(center, eps=_scaled(eps, start_radius), norm=norm, rng=rng)
+            start = start.clamp_(0.0, 1.0) if clip_start else start
         return ascend(model, start, loss, steps=steps, move=move, visit=visit)
+
+
+def _scaled(eps: float | Tensor, factor: float) -> float | Tensor:
+    return eps if factor == 1 else eps * factor
 
 
 def check_ball(
@@ -135,8 +182,13 @@ class PGD:
         norm: "linf" or "l2".
         loss: What is climbed, "ce" or "margin".
         target: None climbs away from the label; "least_likely", "most_confusing", "random" or
-            classes (N,) climb towards a wrong class, chosen by one clean eval-mode forward.
+            classes (N,) climb towards a wrong class; the likely ones are those of the clean images
+            in eval mode.
         random_start: Begin at a uniform draw from the ball.
+        start_radius: Radius of the ball of that draw in units of eps; 2 in N-FGSM.
+        clip_start: Clip the start to [0, 1], as most codes do and BAT's does not.
+        project_back: Bring every iterate back into the ball. N-FGSM does not, and the image may end
+            start_radius x eps + steps x step_size away.
         batchnorm: "eval", "train_frozen_stats" or "train", see `gradients.frozen`.
 
     Example:
@@ -147,7 +199,8 @@ class PGD:
         >>> bool(((move(model, x, torch.zeros(5).long()).x - x).abs() <= 8 / 255 + 1e-6).all())
         True
 
-    Cost: `steps` forward and `steps` backward passes; one forward more with a target.
+    Cost: `steps` forward and `steps` backward passes; one forward more for a target that depends on
+    the logits, unless these are given, or the search itself begins at the clean image in eval mode.
     """
 
     eps: float | Tensor
@@ -157,38 +210,62 @@ class PGD:
     loss: str = "ce"
     target: str | Tensor | None = None
     random_start: bool = True
+    start_radius: float = 1.0
+    clip_start: bool = True
+    project_back: bool = True
     batchnorm: BatchNormMode = "eval"
 
     def __post_init__(self) -> None:
         check_ball(self.eps, self.step_size, self.norm, self.random_start)
-        count("steps", self.steps, low=0)
+        number("start_radius", self.start_radius, low=0.0, open_high=True)
+        count("steps", self.steps, low=0 if self.clip_start else 1)
         choice("loss", self.loss, LOSSES)
         choice("batchnorm", self.batchnorm, ("eval", "train_frozen_stats", "train"))
         check_target(self.target)
 
     @property
     def passes(self) -> Passes:
-        """Each step is one forward and one backward; a target costs one forward more."""
-        return Passes(self.steps + (self.target is not None), self.steps)
+        """Each step is one forward and one backward; looking costs one forward more."""
+        return Passes(self.steps + self.looks, self.steps)
+
+    @property
+    def looks(self) -> bool:
+        """Whether the target needs clean logits that the search does not see first anyway."""
+        begins_clean = not self.random_start and self.batchnorm == "eval"
+        by_rule = isinstance(self.target, str) and self.target != "random"
+        return by_rule and self.steps > 0 and not begins_clean
 
     def __call__(
-        self, model: Model, x: Tensor, y: Tensor, *, rng: torch.Generator | None = None
+        self,
+        model: Model,
+        x: Tensor,
+        y: Tensor,
+        *,
+        rng: torch.Generator | None = None,
+        z: Tensor | None = None,
     ) -> Neighbour:
         """Move the images to where the loss is high."""
-        y = detached(y)
-        t = None
-        if self.target is not None:
-            t = choose_target(self.target, clean_logits(model, x), y, rng=rng)
+        if z is None and self.looks:
+            z = clean_logits(model, x)
         adv = pgd(
             model,
             x,
-            climb(self.loss, y, t, values=y.device.type == "cpu"),
+            self._height(detached(y), z, rng),
             eps=self.eps,
             step_size=self.step_size,
             steps=self.steps,
             norm=self.norm,
             random_start=self.random_start,
+            start_radius=self.start_radius,
+            clip_start=self.clip_start,
+            project_back=self.project_back,
             batchnorm=self.batchnorm,
             rng=rng,
         )
         return Neighbour(adv)
+
+    def _height(self, y: Tensor, z: Tensor | None, rng: torch.Generator | None) -> LossOfLogits:
+        values = y.device.type == "cpu"
+        if self.target is None:
+            return climb(self.loss, y, None, values=values)
+        return aim(self.loss, y, self.target, values=values, z=z, rng=rng)

@@ -8,13 +8,12 @@ which is `inputs.Interpolate`; the two together are `objectives.ALPS`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from vicinal._checks import InputError, distributions, number
-from vicinal.labels.move import At
+from vicinal._checks import InputError, choice, distributions, number
+from vicinal.labels.move import POINTS, Point
 from vicinal.maths.losses import cross_entropy, widen
 from vicinal.maths.mixing import Mix
 from vicinal.maths.simplex import least_likely
@@ -105,17 +104,19 @@ def adversarial_cross_entropy(z: Tensor, y: Tensor, *, eps: float) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class LeastLikelyShift:
-    """The move of `shift_to_least_likely`, at the logits of the loss's own forward pass.
+    """The move of `shift_to_least_likely`.
 
     Args:
         eps: Radius of the L1 ball around the label, in [0, 2].
+        at: Whose logits it looks at, "neighbour" as in ALPS, or "clean".
     """
 
     eps: float = 0.2
-    at: ClassVar[At] = "neighbour"
+    at: Point = "neighbour"
 
     def __post_init__(self) -> None:
         number("eps", self.eps, low=0.0, high=2.0)
+        choice("at", self.at, POINTS)
 
     def __call__(self, q: Tensor, z: Tensor, *, mix: Mix | None = None) -> Tensor:
         """Shift the labels towards the least likely classes of z."""

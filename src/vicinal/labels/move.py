@@ -9,9 +9,14 @@ from torch import Tensor
 
 from vicinal.maths.mixing import Mix
 
-__all__ = ["At", "Keep", "LabelMove"]
+__all__ = ["POINTS", "At", "Keep", "LabelMove", "Point"]
 
-At: TypeAlias = Literal["neighbour", "clean"] | None
+Point: TypeAlias = Literal["neighbour", "clean"]
+"""Where a label move looks: the loss's own forward, detached, or one eval-mode clean forward."""
+
+POINTS: tuple[Point, ...] = ("neighbour", "clean")
+
+At: TypeAlias = Point | None
 
 
 @runtime_checkable

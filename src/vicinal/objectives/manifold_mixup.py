@@ -74,7 +74,7 @@ class ManifoldMixUp:
         mix = inputs.MixUp(alpha=self.alpha).draw(x, rng=rng)
         # The draw is read by the host, so it is made where that waits for nothing: on the CPU.
         like = torch.empty(0, device="cpu" if rng is None else rng.device)
-        k = int(integers(1, high=len(places), like=like, rng=rng))
+        k = int(integers(1, high=len(places), like=like, rng=rng, common=True))
         z = widen(training_logits(forward_mixed(model, x, mix, after=places[k]), n=len(x)))
         labels(y, n=len(x), num_classes=z.shape[1], values=y.device.type == "cpu")
         q = Mixing()(as_distribution(y, like=z), z.detach(), mix=mix)

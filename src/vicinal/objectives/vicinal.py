@@ -14,7 +14,7 @@ from torch import Tensor
 from vicinal._checks import InputError, labels, training_batch, training_logits
 from vicinal._typing import Model, Passes
 from vicinal.gradients import clean_logits
-from vicinal.inputs import InputMove
+from vicinal.inputs import InputMove, LookingMove, Neighbour
 from vicinal.inputs import Keep as KeepInput
 from vicinal.labels import Keep as KeepLabel
 from vicinal.labels import LabelMove
@@ -29,8 +29,9 @@ class Vicinal:
     r"""Pay the cross-entropy at a neighbour made by an input move and a label move.
 
     The label move looks where its `at` says: at the logits of this very forward pass ("neighbour"),
-    or at those of one eval-mode forward of the clean batch ("clean"). A label move that mixes takes
-    the mixture that the input move drew.
+    or at those of one eval-mode forward of the clean batch ("clean"), which an input move that
+    looks for its target then shares. A label move that mixes takes the mixture that the input move
+    drew.
 
     Args:
         inputs: The input move.
@@ -46,7 +47,8 @@ class Vicinal:
         >>> noisy(model, torch.rand(2, 1, 2, 2), torch.tensor([0, 2])).ndim
         0
 
-    Cost: the input move's passes, one forward and one backward; one forward more for `at="clean"`.
+    Cost: the input move's passes, one forward and one backward; one forward more for `at="clean"`,
+    unless the input move makes that forward anyway.
     """
 
     inputs: InputMove = field(default_factory=KeepInput)
@@ -64,9 +66,13 @@ class Vicinal:
 
     @property
     def passes(self) -> Passes:
-        """The input move's, and one of each for the loss."""
-        clean = self.labels.at == "clean"
+        """The input move's, and one of each for the loss; one clean forward serves both moves."""
+        clean = self.labels.at == "clean" and not self._inputs_look
         return Passes(self.inputs.passes.forward + clean + 1, self.inputs.passes.backward + 1)
+
+    @property
+    def _inputs_look(self) -> bool:
+        return isinstance(self.inputs, LookingMove) and self.inputs.looks
 
     def __call__(
         self, model: Model, x: Tensor, y: Tensor, *, rng: torch.Generator | None = None
@@ -84,9 +90,16 @@ class Vicinal:
         """
         training_batch(x, y)
         clean = clean_logits(model, x) if self.labels.at == "clean" else None
-        neighbour = self.inputs(model, x, y, rng=rng)
+        neighbour = self._neighbour(model, x, y, z=clean, rng=rng)
         z = widen(training_logits(model(neighbour.x), n=x.shape[0]))
         labels(y, n=x.shape[0], num_classes=z.shape[1], values=y.device.type == "cpu")
         seen = z.detach() if clean is None else widen(clean)
         q = self.labels(as_distribution(y, like=z), seen, mix=neighbour.mix)
         return cross_entropy(z, q).mean()
+
+    def _neighbour(
+        self, model: Model, x: Tensor, y: Tensor, *, z: Tensor | None, rng: torch.Generator | None
+    ) -> Neighbour:
+        if isinstance(self.inputs, LookingMove):
+            return self.inputs(model, x, y, rng=rng, z=z)
+        return self.inputs(model, x, y, rng=rng)
