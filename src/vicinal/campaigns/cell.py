@@ -62,6 +62,7 @@ class Cell:
             Whether it is there, or would be no more there if measured again.
 
         Example:
+            >>> from vicinal.campaigns import cells_of
             >>> cells = cells_of("alps/table-4", scale="full")
             >>> [cell.is_in({"attack": "clean", "error": 0.5}) for cell in cells[:2]]
             [True, False]
