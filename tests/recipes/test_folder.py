@@ -77,3 +77,9 @@ def test_what_is_not_recorded_is_not_known(tmp_path: Path, text: str) -> None:
     (tmp_path / "environment.json").write_text(text, encoding="utf-8")
     assert folder.recorded_threads(tmp_path) is None
     assert folder.data_folder(tmp_path, None) is None
+
+
+def test_a_part_that_lacks_only_an_empty_field_hides_no_later_difference() -> None:
+    ours = {"model": {"width": 4}, "seed": 0}
+    theirs = {"model": {"width": 4, "mean": None}, "seed": 1}
+    assert folder.first_difference(ours, theirs) == ("seed", 0, 1)

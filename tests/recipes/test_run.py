@@ -420,3 +420,10 @@ def test_a_folder_of_before_the_newer_fields_is_the_same_run(tmp_path: Path) -> 
     _train(tmp_path)
     assert (tmp_path / engine.WEIGHTS).read_bytes() == before[engine.WEIGHTS]
     assert len(run.resume(tmp_path).metrics) == 2
+
+
+def test_a_layer_that_the_net_lacks_is_said_before_a_folder_is_made(tmp_path: Path) -> None:
+    wrong = {"objective.name": "ManifoldMixUp", "objective.layers": ["input", "nosuch"]}
+    with pytest.raises(InputError, match="nosuch"):
+        run.train("alps/cifar10-vgg16", scale="smoke", overrides=wrong, run_dir=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -64,6 +64,17 @@ class ManifoldMixUp:
         """One of each."""
         return Passes(1, 1)
 
+    def check(self, model: Model) -> None:
+        """Look for the layers in a model, before anything is trained.
+
+        Args:
+            model: The model.
+
+        Raises:
+            InputError: If it has no such layer.
+        """
+        find_layers(model, self.layers)
+
     def __call__(
         self, model: Model, x: Tensor, y: Tensor, *, rng: torch.Generator | None = None
     ) -> Tensor:
@@ -72,7 +83,7 @@ class ManifoldMixUp:
         at_least_two(x, who="ManifoldMixUp")
         places = find_layers(model, self.layers)
         mix = inputs.MixUp(alpha=self.alpha).draw(x, rng=rng)
-        # The draw is read by the host, so it is made where that waits for nothing: on the CPU.
+        # The host reads this draw; without a generator it is made where that waits for nothing.
         like = torch.empty(0, device="cpu" if rng is None else rng.device)
         k = int(integers(1, high=len(places), like=like, rng=rng, common=True))
         z = widen(training_logits(forward_mixed(model, x, mix, after=places[k]), n=len(x)))

@@ -97,7 +97,10 @@ def first_difference(
         if mine == other or f"{prefix}{key}" in _WORDS_ONLY:
             continue
         if isinstance(mine, Mapping) and isinstance(other, Mapping):
-            return first_difference(mine, other, f"{prefix}{key}.")
+            found = first_difference(mine, other, f"{prefix}{key}.")
+            if found is None:
+                continue
+            return found
         return f"{prefix}{key}", mine, other
     return None
 

@@ -26,6 +26,7 @@ from torch import nn
 
 from vicinal import engine, records
 from vicinal._checks import InputError
+from vicinal.objectives import ManifoldMixUp
 from vicinal.recipes import files, loading, resolve
 from vicinal.recipes.device import pick_device
 from vicinal.recipes.folder import (
@@ -250,6 +251,7 @@ def _prepare(
     model = _initial_model(recipe).to(where)
     if recipe.sync_batchnorm:
         model = engine.in_step(model)
+    _check_layers(recipe, model)
     team = engine.processes()
     part = {"rank": team.rank, "world": team.world}
     loader = loading.training_loader(recipe, images, where, **part)
@@ -262,6 +264,13 @@ def _prepare(
     return _Job(
         recipe=recipe, model=model, loader=loader, validate=validate, tensorboard=tensorboard
     )
+
+
+def _check_layers(recipe: Recipe, model: nn.Module) -> None:
+    """Let an objective that names layers of the model look for them before a folder is made."""
+    objective = resolve.objective(recipe)
+    if isinstance(objective, ManifoldMixUp):
+        objective.check(model)
 
 
 def _check_partners(recipe: Recipe) -> None:
