@@ -71,3 +71,18 @@ def test_a_smaller_training_is_told_for_nets_of_any_kind(
 def test_failures_are_listed(tmp_path: Path) -> None:
     request = Request(table="alps/demo", scale="smoke", seeds=(0,), out=tmp_path)
     assert "Failed: train a: why." in notes(make_plan(request), {"train a": "why."})
+
+
+def test_what_is_not_built_yet_and_the_sources_of_examples_are_told(tmp_path: Path) -> None:
+    assert "Not yet: norms of input gradients, not built" in text("bat/table-2", tmp_path)
+    told = text("m-tlat/table-1", tmp_path)
+    assert "Not yet: CW-L2, MI-FGSM and corruptions, not built" in told
+    assert "Robustness score: " in told
+    assert "Robustness score: " not in text("bat/table-1", tmp_path)
+    assert "trained by erm, ls-0.8, ls-0.9 and pgd-10-2 with seed 1000" in text(
+        "avmixup/table-2", tmp_path
+    )
+
+
+def test_a_cited_row_is_no_missing_recipe(tmp_path: Path) -> None:
+    assert "No data" not in text("avmixup/table-3", tmp_path)

@@ -116,3 +116,32 @@ def test_evaluations_of_several_machines_name_them_all(plan: Plan) -> None:
     head = table_record(plan, {}, numbers=[found], command="c")
     assert (head["hardware"], head["threads"]) == ("here; there", "1")
     assert head["seeds"] == [0, 1, 2]
+
+
+def test_a_robustness_score_is_no_per_cent(tmp_path: Path, tiny: dict[str, Any]) -> None:
+    request = Request(
+        table="m-tlat/table-1", scale="smoke", seeds=(0,), out=tmp_path, overrides=tiny
+    )
+    plan = make_plan(request)
+    cell = next(cell for cell in plan.cells if cell.condition.startswith("PGD-10"))
+    write(plan, cell, 0, accuracy=0.4, error=0.6, robustness_score=0.5)
+    found = cell_record(plan, {}, cell=cell, command="c")
+    assert (found["status"], found["mean"], found["decimals"]) == ("ok", 0.5, 2)
+    other = next(c for c in plan.cells if c.threat and c.key != cell.key)
+    write(plan, other, 0, accuracy=0.0, error=1.0, robustness_score=None)
+    assert cell_record(plan, {}, cell=other, command="c")["status"] == "undefined"
+
+
+def test_what_cannot_be_measured_says_why_by_its_status(
+    tmp_path: Path, tiny: dict[str, Any]
+) -> None:
+    def statuses(table: str, scale: str) -> set[str]:
+        request = Request(table=table, scale=scale, seeds=(0,), out=tmp_path, overrides=tiny)
+        plan = make_plan(request)
+        found = (cell_record(plan, {}, cell=cell, command="c") for cell in plan.cells)
+        return {record["status"] for record in found}
+
+    assert statuses("bat/table-2", "smoke") == {"not yet"}
+    assert statuses("bat/table-9", "smoke") == {"cited", "not run"}
+    assert statuses("bat/table-9", "full") == {"cited", "no data"}
+    assert statuses("m-tlat/table-1", "smoke") == {"not yet", "not run"}

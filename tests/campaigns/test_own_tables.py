@@ -12,6 +12,7 @@ from vicinal import data, evaluation, records
 from vicinal._checks import InputError
 from vicinal.campaigns import cells, plan
 from vicinal.campaigns.cells import CLEAN, Evaluating, Measurement
+from vicinal.campaigns.notes import notes
 from vicinal.campaigns.own_tables import TABLES, own_cells
 from vicinal.recipes import files, loading, run
 
@@ -42,7 +43,11 @@ def test_a_sweep_counts_and_judges_the_images_held_out(tmp_path: Path) -> None:
     request = plan.Request(
         table="alps/demo", scale="smoke", seeds=(0,), out=tmp_path, overrides=FEW
     )
-    assert {facts.images for facts in plan.make_plan(request).facts.values()} == {200}
+    laid_out = plan.make_plan(request)
+    assert {facts.images for facts in laid_out.facts.values()} == {200}
+    told = " ".join(notes(laid_out, {}))
+    assert "all 200 training images held out" in told
+    assert "test images" not in told
     cells.measure(
         Evaluating(
             run_dir=trained.path,

@@ -16,7 +16,7 @@ from vicinal.campaigns.cells import CLEAN, Evaluating, Measurement, Training
 from vicinal.campaigns.plan import Plan, Request, Step, make_plan
 from vicinal.campaigns.threats import source_name
 from vicinal.data import ImageSet, Split
-from vicinal.recipes import recipe, resolve, write
+from vicinal.recipes import parse_attack, recipe, write
 
 
 def plan(table: str, out: Path, **fields: Any) -> Plan:
@@ -188,7 +188,7 @@ def test_the_second_space_scales_by_the_training_sets_deviation(
     assert facts.folder == tmp_path / "cifar10-preactresnet18-small"
     std = (colours.train.x.numpy().astype(np.float64) / 255).std(axis=(0, 2, 3))
     np.testing.assert_allclose(facts.std, std)
-    attacks = [resolve.parse_attack(one.attack, load=no_net) for one in measurements(found)]
+    attacks = [parse_attack(one.attack, load=no_net) for one in measurements(found)]
     plain, twin = [attack for attack in attacks if isinstance(attack, PGD)][:2]
     assert plain.eps == 4 / 255
     np.testing.assert_allclose(np.asarray(twin.eps), std * 4 / 255, rtol=1e-6)
@@ -197,3 +197,32 @@ def test_the_second_space_scales_by_the_training_sets_deviation(
 
 def no_net(_: str) -> torch.nn.Module:
     return torch.nn.Identity()
+
+
+def test_a_row_is_measured_once_for_each_net_that_makes_its_examples(tmp_path: Path) -> None:
+    steps = plan("avmixup/table-2", tmp_path, seeds=(0,), only=("avmixup",)).steps
+    sources = ["erm-seed1000", "pgd-10-2-seed1000", "ls-0.8-seed1000", "ls-0.9-seed1000"]
+    assert trainings(steps) == [*sources, "avmixup-seed0"]
+    evaluations = [step for step in steps if isinstance(step.task, Evaluating)]
+    assert len({step.task.key for step in evaluations}) == len(evaluations) == 4
+    for step, source in zip(evaluations, sources, strict=True):
+        assert isinstance(step.task, Evaluating)
+        assert step.task.source_dir == step.task.run_dir.parent / source
+        assert step.source == f"train {step.task.run_dir.parent.name} {source}"
+        assert [source in one.attack for one in step.task.measurements] == [True]
+
+
+def test_recipes_of_the_other_papers_have_folders_of_their_own(tmp_path: Path) -> None:
+    for table in ("bat/table-1", "avmixup/table-5", "m-tlat/table-3", "family/demo"):
+        found = plan(table, tmp_path)
+        for name, facts in found.facts.items():
+            assert facts.folder == tmp_path / f"{name.replace('/', '-')}-smoke"
+
+
+def test_what_is_cited_or_not_built_yet_is_not_planned(tmp_path: Path) -> None:
+    assert plan("bat/table-2", tmp_path).steps == []
+    found = plan("m-tlat/table-1", tmp_path, seeds=(0,))
+    per_row = {len(s.task.measurements) for s in found.steps if isinstance(s.task, Evaluating)}
+    assert per_row == {3}  # clean, PGD, PGD towards the least likely class
+    cited = plan("avmixup/table-3", tmp_path, seeds=(0,))
+    assert trainings(cited.steps) == ["avmixup-seed0"]

@@ -57,8 +57,30 @@ def test_a_black_box_attack_names_its_source() -> None:
 
 
 @pytest.mark.parametrize(
-    "field", ["eps", "step_size", "steps", "random_start", "black_box", "space"]
+    "field",
+    ["eps", "step_size", "steps", "random_start", "black_box", "space", "loss", "target"],
 )
 def test_two_different_threats_never_share_a_text(field: str) -> None:
-    other = {"space": "normalised", "random_start": False, "black_box": True}.get(field, 3)
+    other = {
+        "space": "normalised",
+        "random_start": False,
+        "black_box": True,
+        "loss": "margin",
+        "target": "random",
+    }.get(field, 3)
     assert Threat(**{**vars(PGD), field: other}).text(std=STD) != PGD.text(std=STD)
+
+
+def test_two_sources_never_share_a_text_and_each_is_a_folder_of_its_own() -> None:
+    black = Threat(**{**vars(PGD), "black_box": True})
+    other = Threat(**{**vars(black), "source": "ls-0.8"})
+    assert other.text(std=STD) != black.text(std=STD)
+    assert source_name("ls-0.8") == f"ls-0.8-seed{SOURCE_SEED}"
+    assert source_name("ls-0.8") in other.text(std=STD)
+
+
+def test_a_targeted_attack_on_the_margin_reads_back() -> None:
+    threat = Threat(**{**vars(PGD), "loss": "margin", "target": "least_likely"})
+    attack = parse_attack(threat.text(std=STD))
+    assert isinstance(attack, attacks.PGD)
+    assert (attack.loss, attack.target) == ("margin", "least_likely")

@@ -26,6 +26,8 @@ def test_everything_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
         ("datasets", {"dataset": "digits"}),
         ("recipes", {"recipe": "alps/cifar100-vgg16"}),
         ("tables", {"table": "alps/table-2"}),
+        ("tables", {"table": "m-tlat/table-3"}),
+        ("failures", {"method": "IAT", "kind": "expected"}),
     ],
 )
 def test_json_lines_of_one_room(

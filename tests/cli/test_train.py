@@ -51,7 +51,8 @@ def test_train_load_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 def test_json_is_lines_on_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _train(tmp_path, "--json") == 0
     shown = capsys.readouterr()
-    assert not shown.err
+    (known,) = shown.err.splitlines()
+    assert known.startswith("vicinal: known of this method under stronger attacks: ALPS, 55.4")
     assert [json.loads(line)["epoch"] for line in shown.out.splitlines()] == [1]
     assert main(["evaluate", str(tmp_path), "--attack", "fgsm", "--json"]) == 0
     shown = capsys.readouterr()
@@ -201,7 +202,7 @@ def test_a_number_left_out_is_one_line(
 def test_missing_data_is_one_line_that_names_the_option(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["train", NAME, "--run-dir", str(tmp_path / "run")]) == 2
+    assert main(["train", NAME, "--method", "erm", "--run-dir", str(tmp_path / "run")]) == 2
     (shown,) = capsys.readouterr().err.splitlines()
     assert "`--data-dir` for cifar10 must be" in shown
     assert "`--scale smoke` needs none" in shown
@@ -241,3 +242,10 @@ def test_json_has_a_schema_and_no_nan(
         "schema": records.SCHEMA,
         "loss": None,
     }
+
+
+def test_a_method_of_which_no_failure_is_known_trains_without_a_word(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _train(tmp_path, "--json", "--method", "erm") == 0
+    assert not capsys.readouterr().err

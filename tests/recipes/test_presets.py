@@ -104,7 +104,11 @@ def test_an_objective_within_an_objective_is_tuned_too() -> None:
     inner = {"name": "PGD", "eps": 0.01, "step_size": 0.005}
     found = _tuned({"name": "AWP", "objective": {"name": "Vicinal", "inputs": inner}})
     tuned = found["objective"]["objective"]["inputs"]
-    assert tuned == {"eps": TUNED_EPS, "step_size": pytest.approx(TUNED_EPS / 2)}
+    assert tuned == {
+        "batchnorm": "eval",
+        "eps": TUNED_EPS,
+        "step_size": pytest.approx(TUNED_EPS / 2),
+    }
 
 
 def test_a_budget_that_is_no_linf_budget_of_pixels_stays() -> None:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
 from vicinal import inputs, labels, objectives
 from vicinal._checks import InputError
-from vicinal.attacks import ATTACKS, FGSM, PGD, Transfer
 from vicinal.recipes import files, resolve
-from vicinal.recipes.resolve import describe, parse_attack, spec
-from vicinal.recipes.schema import Evaluation, Recipe
+from vicinal.recipes.schema import Recipe
 
 NAME = "alps/cifar10-preactresnet18"
 
@@ -91,108 +87,50 @@ def test_checking_a_model_draws_nothing() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize(
-    "attack",
-    [
-        FGSM(eps=4 / 255),
-        FGSM(eps=0.1, loss="margin", target="least_likely"),
-        PGD(eps=4 / 255, step_size=1 / 255, steps=10),
-        PGD(eps=math.inf, step_size=0.01, steps=200, random_start=False, iterate="last"),
-        PGD(eps=0.5, step_size=0.1, steps=7, restarts=3, norm="l2"),
-        PGD(eps=1 / 3, step_size=0.123456789, steps=1),
-    ],
-)
-def test_what_spec_writes_parse_attack_reads_back(attack: FGSM | PGD) -> None:
-    assert parse_attack(spec(attack)) == attack
-    assert spec(parse_attack(spec(attack))) == spec(attack)
-
-
-def test_spec_writes_the_fields_that_differ_as_papers_do() -> None:
-    assert (
-        spec(PGD(eps=4 / 255, step_size=1 / 255, steps=10))
-        == "pgd(eps=4/255, step_size=1/255, steps=10)"
+def test_a_move_within_a_move_and_a_loss_within_a_loss_are_built_and_written_down() -> None:
+    vertex = {"name": "Vertex", "gamma": 1.5, "move": {"name": "FeatureScatter", "eps": "1/10"}}
+    recipe = _recipe(objective="Vicinal", objective__inputs=vertex, objective__labels="Vertex")
+    assert resolve.objective(recipe) == objectives.Vicinal(
+        inputs=inputs.Vertex(move=inputs.FeatureScatter(eps=0.1), gamma=1.5),
+        labels=labels.Vertex(),
     )
-    assert spec(FGSM(eps=0.1)) == "fgsm(eps=0.1)"
+    assert recipe.objective.arguments["inputs"]["move"]["transport"] == "sinkhorn"
+    assert resolve.complete(recipe) == recipe
+    around = {"name": "TRADES", "beta": 1}
+    recipe = _recipe(objective="AWP", objective__objective=around, objective__gamma=0.01)
+    assert resolve.objective(recipe) == objectives.AWP(
+        objective=objectives.TRADES(beta=1), gamma=0.01
+    )
+    assert recipe.objective.arguments["objective"]["steps"] == 10
+    assert resolve.objective(_recipe(objective="AWP")) == objectives.AWP()
+    deep = _recipe(
+        objective="AWP",
+        objective__objective={"name": "AdversarialTraining", "labels": {"name": "Smooth"}},
+    )
+    inner = objectives.AdversarialTraining(labels=labels.Smooth())
+    assert resolve.objective(deep) == objectives.AWP(objective=inner)
 
 
-def test_one_budget_per_channel_is_a_list() -> None:
-    eps = torch.tensor([0.01, 0.02, 0.03])
-    text = spec(FGSM(eps=eps))
-    again = parse_attack(text)
-    assert isinstance(again, FGSM)
-    assert isinstance(again.eps, torch.Tensor)
-    assert torch.equal(again.eps, eps)
-    assert spec(again) == text
-
-
-def test_target_classes_are_integers() -> None:
-    attack = parse_attack("fgsm(eps=0.1, target=[1, 2])")
-    assert isinstance(attack, FGSM)
-    assert isinstance(attack.target, torch.Tensor)
-    assert attack.target.tolist() == [1, 2]
-    assert attack.target.dtype == torch.int64
-    assert spec(attack) == "fgsm(eps=0.1, target=[1, 2])"
-
-
-BUDGET = Evaluation(eps=0.1, step_size=0.025, steps=10)
-
-
-def test_an_attack_without_eps_takes_the_budget() -> None:
-    assert parse_attack("pgd", budget=BUDGET) == PGD(eps=0.1, step_size=0.025, steps=10)
-    assert parse_attack("fgsm", budget=BUDGET) == FGSM(eps=0.1)
-    assert parse_attack("pgd(steps=50)", budget=BUDGET) == PGD(eps=0.1, step_size=0.025, steps=50)
-
-
-def test_what_a_text_leaves_out_of_a_budget_is_filled() -> None:
-    found = parse_attack("pgd(eps=8/255, steps=50)", budget=BUDGET)
-    assert found == PGD(eps=8 / 255, step_size=0.025, steps=50)
-    found = parse_attack("pgd(eps=8/255)", budget=BUDGET)
-    assert found == PGD(eps=8 / 255, step_size=0.025, steps=10)
-    with pytest.raises(InputError, match="'pgd' must be given step_size"):
-        parse_attack("pgd(eps=8/255, steps=50)")
+def test_a_mistake_within_is_named_by_its_whole_place() -> None:
+    with pytest.raises(InputError, match=r"Did you mean objective\.objective\.beta\?"):
+        _recipe(objective="AWP", objective__objective={"name": "TRADES", "bata": 1})
+    with pytest.raises(InputError, match=r"`objective\.inputs\.move` must be given"):
+        _recipe(objective="Vicinal", objective__inputs="Vertex", objective__labels="Vertex")
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"),
+    ("overrides", "mixed"),
     [
-        ("pgd", "give eps, such as 'pgd"),
-        ("pgdd(eps=0.1)", "Did you mean pgd?"),
-        ("pgd(epss=0.1)", "Did you mean eps?"),
-        ("pgd(eps=8, step_size=1/255, steps=1)", "did you mean 8/255?"),
-        ("fgsm(eps=fgsm(eps=1))", "`eps` must be a number or a word"),
-        ("transfer(attack=fgsm(eps=0.1))", "'transfer' must be given source"),
-        ("transfer(source='r', attack=fgsm(eps=0.1))", "cannot be loaded here"),
+        ({"objective": "ERM"}, False),
+        ({"objective": "TRADES"}, False),
+        ({"objective": "IAT"}, True),
+        ({"objective": "MTLAT"}, True),
+        ({"objective": "AWP"}, False),
+        ({"objective": "AWP", "objective.objective": "IAT"}, True),
+        ({"objective": "Vicinal", "objective.inputs": "MixUp"}, True),
     ],
 )
-def test_a_wrong_attack_is_one_sentence(text: str, sentence: str) -> None:
-    with pytest.raises(InputError) as refusal:
-        parse_attack(text)
-    assert sentence in str(refusal.value)
-
-
-def test_a_transfer_names_its_source_and_its_attack() -> None:
-    asked = []
-
-    def load(path: str) -> nn.Module:
-        asked.append(path)
-        return nn.Flatten()
-
-    text = "transfer(source='runs/erm', attack=pgd)"
-    attack = parse_attack(text, budget=BUDGET, load=load)
-    assert isinstance(attack, Transfer)
-    assert attack.attack == PGD(eps=0.1, step_size=0.025, steps=10)
-    assert asked == ["runs/erm"]
-    named = describe(text, attack)
-    assert named == ("transfer(source='runs/erm', attack=pgd(eps=0.1, step_size=0.025, steps=10))")
-    again = parse_attack(named, load=load)
-    assert isinstance(again, Transfer)
-    assert again.attack == attack.attack
-
-
-def test_spec_refuses_what_is_not_of_the_library() -> None:
-    class Mine:
-        pass
-
-    with pytest.raises(InputError, match="Mine is none of"):
-        spec(Mine())  # type: ignore[arg-type]
-    assert set(ATTACKS) >= {"fgsm", "pgd", "transfer"}
+def test_a_method_that_mixes_is_known_wherever_it_stands(
+    overrides: dict[str, Any], mixed: bool
+) -> None:
+    assert resolve.mixes(files.recipe(NAME, scale="smoke", overrides=overrides)) is mixed

@@ -246,3 +246,12 @@ def test_words_in_brackets_are_shown_as_they_are() -> None:
 def test_this_room_imports_no_torch() -> None:
     code = "import sys, vicinal.report as r; r.page; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_ratio_has_no_per_cent_and_a_tiny_number_of_the_papers_keeps_its_power() -> None:
+    (score,) = tables.sections([table(), cell(metric="robustness_score")])
+    assert score.title.endswith("robustness score, n = 3")
+    row = only_row(metric="squared_l2_input_gradient_min", paper=3e-32, paper_std=None, decimals=1)
+    assert row["paper"] == "3e-32"
+    assert only_row(paper=0.0, paper_std=None)["paper"] == "0.00"
+    assert only_row(paper=45000.0, paper_std=None, decimals=1)["paper"] == "45000.0"

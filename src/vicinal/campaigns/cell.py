@@ -8,14 +8,18 @@ from typing import Any
 
 from vicinal.campaigns.threats import Threat
 
-__all__ = ["FIELDS", "Cell"]
+__all__ = ["FIELDS", "RATIOS", "Cell"]
 
 FIELDS = {
     "top1_error": "error",
     "top5_error": "top5_error",
     "accuracy": "accuracy",
+    "robustness_score": "robustness_score",
 }
-"""The field of an evaluation's record that a metric is; shares, which tables print in per cent."""
+"""The field of an evaluation's record that a metric is."""
+
+RATIOS = frozenset({"robustness_score"})
+"""Metrics that tables print as they are; all others are shares, printed in per cent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,13 +33,14 @@ class Cell:
         method: The row as the paper prints it.
         key: The row's `--method`.
         condition: Clean, or the attack in words.
-        metric: "top1_error", "top5_error" or "accuracy".
+        metric: "top1_error", "top5_error", "accuracy", "robustness_score", or one not built yet.
         threat: The attack; None for clean images.
         paper: The paper's number, if it has one.
         paper_std: Its spread, if it has one.
         decimals: Digits after the point.
         decimals_std: Digits after the point of the paper's spread.
         recipe: The recipe that trains it; None where there is none.
+        lacking: What must be built before it can be measured, in words; empty where nothing must.
     """
 
     table: str
@@ -51,6 +56,7 @@ class Cell:
     decimals: int = 2
     decimals_std: int = 3
     recipe: str | None = None
+    lacking: str = ""
 
     def is_in(self, record: Mapping[str, Any]) -> bool:
         """Tell whether a measurement holds this number; older versions kept no top-5 error.

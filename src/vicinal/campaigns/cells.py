@@ -22,7 +22,7 @@ from vicinal._checks import InputError
 from vicinal.campaigns import provenance
 from vicinal.evaluation import evaluate
 from vicinal.evaluation.results import CLEAN
-from vicinal.recipes import files, loading, resolve, run
+from vicinal.recipes import attack_words, files, loading, resolve, run
 from vicinal.recipes.schema import Augment, Recipe
 
 __all__ = ["BATCH", "CLEAN", "Evaluating", "Measurement", "Training", "is_trained", "is_transfer"]
@@ -97,6 +97,7 @@ class Evaluating:
         run_dir: Its run folder.
         measurements: What is missing there.
         source_dir: The run folder of the net that makes black-box examples, where one is needed.
+        part: What tells it from the net's other evaluations, such as "by ls-0.8"; mostly nothing.
         data_dir: Where the data sets lie.
         device: Where to compute.
     """
@@ -106,11 +107,13 @@ class Evaluating:
     source_dir: Path | None
     data_dir: Path | None
     device: str
+    part: str = ""
 
     @property
     def key(self) -> str:
         """What it does, in words; no other task of a campaign does the same."""
-        return f"evaluate {self.run_dir.parent.name} {self.run_dir.name}"
+        words = ("evaluate", self.run_dir.parent.name, self.run_dir.name, self.part)
+        return " ".join(word for word in words if word)
 
 
 def work(task: Training | Evaluating) -> None:
@@ -232,7 +235,7 @@ def _measure(
     net: nn.Module, batches: loading.Loader, measurement: Measurement, task: Evaluating
 ) -> dict[str, Any]:
     text = measurement.attack
-    attacks = {} if text == CLEAN else {text: resolve.parse_attack(text, load=_loader(task))}
+    attacks = {} if text == CLEAN else {text: attack_words.parse_attack(text, load=_loader(task))}
     rng = torch.Generator().manual_seed(zlib.crc32(text.encode()))
     found = evaluate(net, batches, attacks=attacks, rng=rng).records
     source = task.source_dir if is_transfer(measurement) else None

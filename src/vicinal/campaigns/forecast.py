@@ -20,7 +20,7 @@ from vicinal.campaigns.cells import BATCH, CLEAN, Evaluating, Measurement, Train
 from vicinal.campaigns.plan import Facts, Plan, Request, Step, is_wanted, make_plan, values
 from vicinal.campaigns.progress import epochs
 from vicinal.campaigns.tables import Cell
-from vicinal.recipes import files, resolve
+from vicinal.recipes import attack_words, files, resolve
 from vicinal.recipes.device import pick_device
 from vicinal.recipes.forecast import TrainingForecast, forecast_training
 from vicinal.recipes.forecast_attack import AttackForecast, forecast_attack
@@ -61,7 +61,8 @@ class CampaignForecast:
     Args:
         table: The table's name.
         scale: The recipes' scale.
-        cells: How many cells are "measured", "to measure", "no data", "left out", "cited".
+        cells: How many cells are "measured", "to measure", "no data", "not yet", "left
+            out", "cited".
         missing: Why recipes cannot run, each in a sentence.
         tasks: What is left to do.
         jobs: How many tasks run side by side.
@@ -144,6 +145,8 @@ def _state(plan: Plan, cell: Cell) -> str:
         return "cited"
     if cell.recipe not in plan.facts:
         return "no data"
+    if cell.lacking:
+        return "not yet"
     if len(values(plan, cell)) == len(plan.request.seeds):
         return "measured"
     return "to measure" if is_wanted(cell, plan.request) else "left out"
@@ -259,7 +262,7 @@ class _Trial:
         if place not in self._attacked:
             net = self._net(folder, facts)
             clean = wanted.attack == CLEAN
-            parsed = None if clean else resolve.parse_attack(wanted.attack, load=lambda _: net)
+            parsed = None if clean else attack_words.parse_attack(wanted.attack, load=lambda _: net)
             self._attacked[place] = forecast_attack(
                 wanted.attack,
                 parsed,

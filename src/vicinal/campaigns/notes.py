@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
+from vicinal.campaigns.alps_tables import CONTROLS
+from vicinal.campaigns.cell import RATIOS, Cell
 from vicinal.campaigns.plan import Facts, Plan
-from vicinal.campaigns.tables import CONTROLS, Cell
 from vicinal.campaigns.threats import SOURCE_SEED
 from vicinal.recipes import files
 from vicinal.recipes.schema import Recipe
@@ -45,7 +47,9 @@ def notes(plan: Plan, failures: Mapping[str, str]) -> list[str]:
         "Ours: mean±sample standard deviation (ddof 1) over n seeds.",
         *_images(plan),
         *_attacks([cell for cell in plan.cells if cell.recipe in plan.facts]),
+        *_scores([cell for cell in plan.cells if cell.recipe in plan.facts]),
         *_missing(plan),
+        *_not_yet(plan.cells),
         *(f"Failed: {task}: {why}" for task, why in failures.items()),
     ]
     return list(dict.fromkeys(found))
@@ -90,10 +94,16 @@ def _overrides(plan: Plan) -> list[str]:
 def _images(plan: Plan) -> list[str]:
     attacked = any(cell.threat is not None for cell in plan.cells)
     return [
-        f"{facts.recipe.dataset}: clean error on all {facts.images:,} test images"
+        f"{facts.recipe.dataset}: clean error on all {facts.images:,} {_judged(facts)}"
         + _attacked(facts, attacked)
         for facts in plan.facts.values()
     ]
+
+
+def _judged(facts: Facts) -> str:
+    if facts.recipe.evaluation.split == "test":
+        return "test images"
+    return "training images held out by the seed"
 
 
 def _attacked(facts: Facts, attacked: bool) -> str:
@@ -108,16 +118,12 @@ def _attacked(facts: Facts, attacked: bool) -> str:
 
 def _attacks(cells: Sequence[Cell]) -> list[str]:
     threats = [cell.threat for cell in cells if cell.threat is not None]
-    plain = [t for t in threats if t.space == "pixel" and not t.black_box]
+    plain = [replace(t, black_box=False) for t in threats if t.space == "pixel"]
     texts = list(dict.fromkeys(threat.text(std=()) for threat in plain))
     found = [f"Attacks, pixels in [0, 1]: {'; '.join(texts)}."] if texts else []
     if any(threat.name == "pgd" for threat in threats):
         found.append("PGD is judged at its last iterate, as in the paper.")
-    if any(threat.black_box for threat in threats):
-        found.append(
-            "Black-box: the examples are made on an ERM net of the same kind, trained with seed "
-            f"{SOURCE_SEED}, which no row uses."
-        )
+    found += _sources({threat.source for threat in threats if threat.black_box})
     if any(threat.space == "normalised" for threat in threats):
         found.append(
             "Normalised space: eps and step times the training set's standard deviation per "
@@ -131,9 +137,43 @@ def _attacks(cells: Sequence[Cell]) -> list[str]:
     return found
 
 
+def _sources(methods: Collection[str]) -> list[str]:
+    if not methods:
+        return []
+    if set(methods) == {"erm"}:
+        return [
+            "Black-box: the examples are made on an ERM net of the same kind, trained with seed "
+            f"{SOURCE_SEED}, which no row uses."
+        ]
+    return [
+        f"Black-box: the examples are made on nets of the same kind, trained by {_and(methods)} "
+        f"with seed {SOURCE_SEED}, which no row uses."
+    ]
+
+
+def _and(words: Collection[str]) -> str:
+    *most, last = sorted(words)
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _scores(cells: Sequence[Cell]) -> list[str]:
+    if not any(cell.metric in RATIOS for cell in cells):
+        return []
+    return [
+        "Robustness score: accuracy under the attack over clean accuracy, of the images that are "
+        "attacked; read it beside the clean accuracy."
+    ]
+
+
+def _not_yet(cells: Sequence[Cell]) -> list[str]:
+    lacking = {cell.lacking for cell in cells if cell.lacking}
+    return [f"Not yet: {_and(lacking)}, not built so far."] if lacking else []
+
+
 def _missing(plan: Plan) -> list[str]:
     named = {cell.recipe for cell in plan.cells}
-    sets = sorted({cell.dataset for cell in plan.cells if cell.recipe is None})
+    own = [cell for cell in plan.cells if cell.key != "cited"]
+    sets = sorted({cell.dataset for cell in own if cell.recipe is None})
     found = [f"No data: {why}" for recipe, why in plan.missing.items() if recipe in named]
     if sets:
         found.append(f"No data: there is no recipe for {' and '.join(sets)} yet.")

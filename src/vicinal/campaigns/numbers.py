@@ -1,6 +1,6 @@
 """From what was measured to the records of a table: mean, sample deviation, circumstances.
 
-What comes back are shares; tables print per cent. Nothing is rounded here.
+Shares come back in per cent, ratios as they are. Nothing is rounded here.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from vicinal.campaigns import provenance
+from vicinal.campaigns.cell import FIELDS, RATIOS, Cell
 from vicinal.campaigns.notes import notes, stand_in
 from vicinal.campaigns.plan import Plan, values
-from vicinal.campaigns.tables import FIELDS, Cell
 
 __all__ = ["cell_record", "summary", "table_record"]
 
@@ -66,11 +66,12 @@ def cell_record(
 
     Returns:
         A record of kind "cell": status "ok" where at least one seed has a value, else "no data",
-        "cited", "failed" or "not run".
+        "not yet", "cited", "failed", "not run", or "undefined" of a ratio to nothing.
     """
     there = values(plan, cell)
-    shares = {seed: record.get(FIELDS[cell.metric]) for seed, record in there.items()}
-    percent = {seed: 100 * share for seed, share in shares.items() if share is not None}
+    shares = {seed: record.get(FIELDS.get(cell.metric, "")) for seed, record in there.items()}
+    unit = 1 if cell.metric in RATIOS else 100
+    percent = {seed: unit * share for seed, share in shares.items() if share is not None}
     mean, std = summary(percent.values())
     facts = plan.facts.get(str(cell.recipe))
     return {
@@ -85,7 +86,7 @@ def cell_record(
         "condition": cell.condition,
         "space": None if cell.threat is None else cell.threat.space,
         "metric": cell.metric,
-        "status": "ok" if percent else _status(plan, cell, failures),
+        "status": "ok" if percent else _status(plan, cell, failures, measured=bool(there)),
         "paper": cell.paper,
         "paper_std": cell.paper_std,
         "decimals": cell.decimals,
@@ -130,10 +131,14 @@ def summary(numbers: Iterable[float]) -> tuple[float | None, float | None]:
     return mean, statistics.stdev(found) if len(found) > 1 else None
 
 
-def _status(plan: Plan, cell: Cell, failures: Mapping[str, str]) -> str:
+def _status(plan: Plan, cell: Cell, failures: Mapping[str, str], *, measured: bool) -> str:
     if cell.key == "cited":
         return "cited"
     if cell.recipe not in plan.facts:
         return "no data"
+    if cell.lacking:
+        return "not yet"
+    if measured and cell.metric in RATIOS:
+        return "undefined"
     place = f"{plan.facts[str(cell.recipe)].folder.name} {cell.key}-seed"
     return "failed" if any(place in task for task in failures) else "not run"

@@ -1,7 +1,9 @@
 """From a table's cells to the tasks that are still missing, and from finished tasks to values.
 
-Cells share run folders: OUT/<dataset>-<model>-<scale>/<method>-seed<k>. So tables over the same
-nets train them once, and a campaign that stopped has nothing to do again.
+Cells share run folders: OUT/<dataset>-<model>-<scale>/<method>-seed<k> for ALPS's tables, and
+OUT/<paper>-<dataset>-<model>-<scale>/... for the others, which train the same nets in set-ups of
+their own. So tables over the same nets train them once, and a campaign that stopped has nothing to
+do again.
 """
 
 from __future__ import annotations
@@ -185,11 +187,18 @@ def _facts(recipe: str, request: Request, known: _Known) -> Facts:
     subset = resolved.evaluation.attack_subset
     return Facts(
         recipe=resolved,
-        folder=request.out / f"{resolved.dataset}-{resolved.model.name}-{request.scale}",
+        folder=request.out / _folder(recipe, resolved),
         images=count,
         attacked=count if subset is None else min(subset, count),
         std=std,
     )
+
+
+def _folder(name: str, resolved: Recipe) -> str:
+    """Name the folder of a recipe's runs; ALPS's recipes share one where they share a net."""
+    if name.startswith("alps/"):
+        return f"{resolved.dataset}-{resolved.model.name}-{resolved.scale}"
+    return f"{name.replace('/', '-')}-{resolved.scale}"
 
 
 def _opened(recipe: Recipe, request: Request) -> tuple[int, tuple[float, ...]]:
@@ -206,22 +215,34 @@ def _steps(plan: Plan) -> list[Step]:
     wanted: dict[tuple[int, str, str], list[Cell]] = {}
     for seed in plan.request.seeds:
         for cell in plan.cells:
-            if cell.recipe in plan.facts and is_wanted(cell, plan.request):
+            measurable = cell.recipe in plan.facts and not cell.lacking
+            if measurable and is_wanted(cell, plan.request):
                 wanted.setdefault((seed, str(cell.recipe), cell.key), []).append(cell)
     sources: dict[str, Step] = {}
     steps: list[Step] = []
     for (seed, recipe, method), row in wanted.items():
         training = _training(plan, recipe, method, seed)
         before = None if _is_done(training) else Step(task=training)
-        source = _source(plan, recipe, row, training.run_dir)
-        if source is not None:
-            sources[source.task.key] = source
         steps += [] if before is None else [before]
-        evaluating = _evaluating(plan, recipe, training.run_dir, row)
-        if evaluating is not None:
-            names = [None if step is None else step.task.key for step in (before, source)]
-            steps.append(Step(task=evaluating, training=names[0], source=names[1]))
+        for method_of_source, cells in _by_source(row).items():
+            source = _source(plan, recipe, cells, training.run_dir, method_of_source)
+            if source is not None:
+                sources[source.task.key] = source
+            evaluating = _evaluating(plan, recipe, training.run_dir, cells, method_of_source)
+            if evaluating is not None:
+                names = [None if step is None else step.task.key for step in (before, source)]
+                steps.append(Step(task=evaluating, training=names[0], source=names[1]))
     return [*sources.values(), *steps]
+
+
+def _by_source(row: list[Cell]) -> dict[str, list[Cell]]:
+    """Part a row by the nets that make its examples: a task has one source, white-box ones any."""
+    found: dict[str, list[Cell]] = {}
+    for cell in row:
+        outside = cell.threat is not None and cell.threat.black_box
+        name = cell.threat.source if cell.threat is not None and outside else "erm"
+        found.setdefault(name, []).append(cell)
+    return found
 
 
 def is_wanted(cell: Cell, request: Request) -> bool:
@@ -270,14 +291,16 @@ def _missing(plan: Plan, recipe: str, run_dir: Path, row: list[Cell]) -> list[Me
     return list(dict.fromkeys(lacking))
 
 
-def _source(plan: Plan, recipe: str, row: list[Cell], run_dir: Path) -> Step | None:
+def _source(plan: Plan, recipe: str, row: list[Cell], run_dir: Path, method: str) -> Step | None:
     if not any(is_transfer(one) for one in _missing(plan, recipe, run_dir, row)):
         return None
-    source = _training(plan, recipe, "erm", SOURCE_SEED)
+    source = _training(plan, recipe, method, SOURCE_SEED)
     return None if _is_done(source) else Step(task=source)
 
 
-def _evaluating(plan: Plan, recipe: str, run_dir: Path, row: list[Cell]) -> Evaluating | None:
+def _evaluating(
+    plan: Plan, recipe: str, run_dir: Path, row: list[Cell], method: str
+) -> Evaluating | None:
     missing = tuple(_missing(plan, recipe, run_dir, row))
     if not missing:
         return None
@@ -285,9 +308,10 @@ def _evaluating(plan: Plan, recipe: str, run_dir: Path, row: list[Cell]) -> Eval
     return Evaluating(
         run_dir=run_dir,
         measurements=missing,
-        source_dir=plan.facts[recipe].folder / source_name() if transfers else None,
+        source_dir=plan.facts[recipe].folder / source_name(method) if transfers else None,
         data_dir=plan.request.data_dir,
         device=plan.request.device,
+        part="" if method == "erm" else f"by {method}",
     )
 
 
@@ -316,7 +340,7 @@ def values(plan: Plan, cell: Cell) -> dict[int, dict[str, Any]]:
     Returns:
         The record of each of the campaign's seeds that has one.
     """
-    if cell.recipe not in plan.facts:
+    if cell.recipe not in plan.facts or cell.lacking:
         return {}
     facts = plan.facts[str(cell.recipe)]
     wanted = measurement(cell, facts)

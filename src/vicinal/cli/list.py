@@ -15,9 +15,10 @@ _EPILOG = """examples:
   vicinal list methods         input move, label move, passes of one training step, paper
   vicinal list pairs           input move x label move: what Vicinal can say, and what is published
   vicinal list recipes --json
+  vicinal list failures        claims of robustness that stronger attacks took away
 """
 
-_ROOMS = ("methods", "pairs", "attacks", "models", "datasets", "recipes", "tables")
+_ROOMS = ("methods", "pairs", "attacks", "models", "datasets", "recipes", "tables", "failures")
 
 Row = dict[str, str]
 
@@ -30,7 +31,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """
     parser = subparsers.add_parser(
         "list",
-        help="show methods, pairs of moves, attacks, models, data sets, recipes and tables",
+        help="show methods, pairs of moves, attacks, models, data sets, recipes, tables, failures",
         description="Show what there is, by the names that the other subcommands take.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -73,6 +74,7 @@ def _rooms() -> dict[str, Callable[[], list[Row]]]:
         "datasets": inventory.datasets,
         "recipes": inventory.recipes,
         "tables": _tables,
+        "failures": inventory.failures,
     }
 
 

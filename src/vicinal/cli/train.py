@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from vicinal.cli import dry_run
 from vicinal.cli.dry_run import add_dry_run
 from vicinal.cli.fetching import add_data, fetched
 from vicinal.cli.fields import read_fields
+from vicinal.cli.launch import speaker
 from vicinal.cli.options import add_common, check_common, default_threads
 
 if TYPE_CHECKING:
@@ -104,6 +106,7 @@ def run(args: argparse.Namespace) -> int:
     default_threads(args, recipes.recorded_threads(folder) or usual)
     if args.dry_run:
         return dry_run.training(chosen, folder, args)
+    _warn(chosen)
     steps = recipes.stream if args.json else recipes.follow
 
     def work() -> Record | None:
@@ -128,6 +131,15 @@ def run(args: argparse.Namespace) -> int:
     if not args.json:
         _tell(folder, last)
     return 0
+
+
+def _warn(chosen: Recipe) -> None:
+    """Say once, on stderr, what stronger attacks are known to leave of the method."""
+    from vicinal.recipes.failures import warning
+
+    line = warning(chosen)
+    if line and speaker() == "vicinal":
+        print(f"vicinal: {line}", file=sys.stderr)
 
 
 def _chosen(args: argparse.Namespace) -> tuple[Recipe, Path]:

@@ -2,7 +2,7 @@
 
 files           which recipes there are; base <- method <- scale <- overrides
 schema          every field of a recipe, checked
-resolve         the only place where a word becomes an object
+resolve         where words become objects; attack_words, where they become attacks
 run             train, resume, load
 paper_tables    the papers' numbers
 
@@ -11,10 +11,11 @@ paper_tables    the papers' numbers
 ('MixUp', 'digits')
 """
 
+from vicinal.recipes.attack_words import parse_attack, spec
 from vicinal.recipes.files import SCALES, methods, names, read, recipe, write
 from vicinal.recipes.folder import default_folder, recorded_threads
 from vicinal.recipes.paper_tables import PaperRow, rows, tables
-from vicinal.recipes.resolve import complete, parse_attack, spec
+from vicinal.recipes.resolve import complete
 from vicinal.recipes.run import Run, follow, load, resume, stream, train
 from vicinal.recipes.schema import Recipe
 

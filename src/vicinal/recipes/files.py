@@ -7,7 +7,8 @@ keys of `paper_tables.csv`, and the controls. Files are data: nothing in them ru
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from copy import deepcopy
+from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ from typing import Any
 import yaml
 
 from vicinal._checks import InputError, choice, suggest
+from vicinal.recipes.budgets import attacks
 from vicinal.recipes.numerals import write_number
-from vicinal.recipes.overlay import BY_FACTOR, nest, overlay
+from vicinal.recipes.overlay import nest, overlay
 from vicinal.recipes.presets import layer
-from vicinal.recipes.resolve import OF_THE_DATA, accepts, complete, fill_in, known_fields
+from vicinal.recipes.resolve import accepts, complete, explicit, fill_in, known_fields
+from vicinal.recipes.scaling import scaled
 from vicinal.recipes.schema import Recipe, read_recipe
 
 __all__ = ["CUSTOM", "SCALES", "methods", "names", "read", "recipe", "write"]
@@ -105,7 +108,7 @@ def recipe(
     fields = overlay(fields, rows[chosen], accepts=accepts)
     tuning = layer(preset, fields, common=_packaged("presets.yaml"), scale=scale)
     fields = overlay(fields, tuning, accepts=accepts)
-    fields = _scaled(fields, _packaged("scales.yaml")[scale], user=user)
+    fields = scaled(fields, _scale(scale, base, rows), user=user, epochs=base.get("epochs"))
     own = _objective_name(fields)
     fields = overlay(fields, user, accepts=accepts)
     # A row whose objective was exchanged must not be recorded under the row's name.
@@ -114,38 +117,18 @@ def recipe(
     return complete(read_recipe(fields, known=known_fields(fields)))
 
 
-def _scaled(
-    below: dict[str, Any], scale: dict[str, Any], *, user: dict[str, Any]
-) -> dict[str, Any]:
-    """Lay a scale over a recipe.
-
-    Its width is a number of channels, so that of a net that counts in factors is a sixteenth of
-    it. What a recipe fixes of its data set does not hold for the scale's.
-
-    Args:
-        below: The recipe's fields so far.
-        scale: The scale's fields.
-        user: The user's, of which the net's name counts here.
-
-    Returns:
-        The fields.
-    """
-    model = dict(scale.get("model", {}))
-    if "name" not in model:
-        # The net must be known before its width is given.
-        net = {key: value for key, value in _part(user, "model").items() if key == "name"}
-        below = overlay(below, {"model": net} if net else {}, accepts=accepts)
-    if "width" in model and _part(below, "model").get("name") in BY_FACTOR:
-        model["width"] = max(1, model["width"] // 16)
-    if scale.get("dataset", below.get("dataset")) != below.get("dataset"):
-        old = _part(below, "model").items()
-        below = {**below, "model": {k: v for k, v in old if k not in OF_THE_DATA}}
-    return overlay(below, {**scale, "model": model} if model else scale, accepts=accepts)
+def _scale(scale: str, base: Mapping[str, Any], rows: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a scale's fields, those of its shorter runs where a row of the file attacks."""
+    scales = _packaged("scales.yaml")
+    shorter = scales["where_a_row_attacks"].get(scale, {})
+    if shorter and any(_attacks(base, row) for row in rows.values()):
+        return {**scales[scale], **shorter}
+    return scales[scale]
 
 
-def _part(fields: Mapping[str, Any], name: str) -> dict[str, Any]:
-    part = fields.get(name, {})
-    return dict(part) if isinstance(part, Mapping) else {"name": part}
+def _attacks(base: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    objective = overlay(base, row, accepts=accepts).get("objective")
+    return isinstance(objective, Mapping) and attacks(explicit("objective", objective))
 
 
 def _objective_name(fields: Mapping[str, Any]) -> object:
@@ -271,6 +254,13 @@ def _packaged(name: str) -> dict[str, dict[str, Any]]:
 
 
 def _mapping(text: str, where: str) -> dict[str, Any]:
+    """Read a text as YAML; a new structure every time, which the caller may change."""
+    return deepcopy(_parsed(text, where))
+
+
+@lru_cache(maxsize=128)
+def _parsed(text: str, where: str) -> dict[str, Any]:
+    """Read a text once: PyYAML takes longer than all the rest of a recipe."""
     try:
         values = yaml.load(text, Loader=_Loader)
     except RecursionError:

@@ -10,8 +10,10 @@ from vicinal.data import DATASETS, FOLDERS
 from vicinal.models import MODELS
 from vicinal.objectives import OBJECTIVES
 from vicinal.recipes import files
+from vicinal.recipes.failures import failures_of, known_failures
+from vicinal.recipes.resolve import explicit
 
-__all__ = ["Row", "attacks", "datasets", "methods", "models", "recipes"]
+__all__ = ["Row", "attacks", "datasets", "failures", "methods", "models", "recipes"]
 
 Row = dict[str, str]
 
@@ -58,7 +60,8 @@ def methods() -> list[Row]:
     """List the objectives as sentences.
 
     Returns:
-        Name, input move, label move, passes of one training step, paper, arguments.
+        Name, input move, label move, passes of one training step, paper, whether a claim of its
+        robustness is known to fail, arguments.
 
     Example:
         >>> methods()[0]["objective"], methods()[0]["passes"]
@@ -68,8 +71,33 @@ def methods() -> list[Row]:
     for name, build in OBJECTIVES.items():
         moved, label, paper = _SENTENCES.get(name, ("", "", ""))
         facts = {"input": moved, "label": label, "passes": str(build().passes), "paper": paper}
+        kinds = {known.kind for known in failures_of(explicit("objective", {"name": name}))}
+        facts["known"] = "failure" if "failure" in kinds else "".join(kinds)
         found.append({"objective": name, **facts, "arguments": _arguments(build)})
     return found
+
+
+def failures() -> list[Row]:
+    """List the claims of robustness that a stronger attack took away, and three that held.
+
+    Returns:
+        Method, what was claimed, what was left, source, and whether it is a failure, an expected
+        one, or a control.
+
+    Example:
+        >>> failures()[0]["left"]
+        'AutoAttack 29.35, clean 92.80'
+    """
+    return [
+        {
+            "method": known.method,
+            "claimed": known.claimed,
+            "left": known.strong,
+            "kind": known.kind,
+            "source": known.source,
+        }
+        for known in known_failures()
+    ]
 
 
 def attacks() -> list[Row]:

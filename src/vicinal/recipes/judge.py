@@ -12,10 +12,11 @@ from vicinal import data, engine, records
 from vicinal._typing import Attack, Batch
 from vicinal.evaluation.results import CLEAN
 from vicinal.recipes import files, loading, together
+from vicinal.recipes.attack_words import describe, parse_attack
 from vicinal.recipes.device import pick_device
 from vicinal.recipes.folder import data_folder
 from vicinal.recipes.progress import counting
-from vicinal.recipes.resolve import describe, objective, parse_attack
+from vicinal.recipes.resolve import objective
 from vicinal.recipes.run import load
 from vicinal.recipes.schema import Recipe
 from vicinal.records import Record

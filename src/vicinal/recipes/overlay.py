@@ -19,8 +19,9 @@ Fields = dict[str, Any]
 BY_FACTOR = frozenset({"wide_resnet"})
 """Nets whose width is a factor of 16 channels; that of all others is a number of channels."""
 
-_PARTS = ("model", "objective", "objective.inputs", "objective.labels", "optimizer", "schedule")
-"""What a word alone names: "objective" is short for "objective.name"."""
+_PARTS = ("model", "objective", "optimizer", "schedule")
+_WITHIN = ("inputs", "labels", "move", "objective")
+"""What a word alone names: "objective" is short for "objective.name"; within an objective, too."""
 
 
 def overlay(
@@ -77,7 +78,7 @@ def nest(dotted: Mapping[str, Any]) -> Fields:
     """
     nested: Fields = {}
     for name, value in dotted.items():
-        full = f"{name}.name" if name in _PARTS and isinstance(value, str) else name
+        full = f"{name}.name" if _is_part(name) and isinstance(value, str) else name
         *parents, leaf = full.split(".")
         place = nested
         for parent in parents:
@@ -88,3 +89,8 @@ def nest(dotted: Mapping[str, Any]) -> Fields:
             raise InputError(f"`{name}` and a field of it cannot both be given.")
         place[leaf] = value
     return nested
+
+
+def _is_part(name: str) -> bool:
+    whole, _, word = name.rpartition(".")
+    return name in _PARTS or (whole.partition(".")[0] == "objective" and word in _WITHIN)

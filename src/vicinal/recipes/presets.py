@@ -1,8 +1,7 @@
 """Presets: "paper" is a recipe as its paper has it, "tuned" lays over it what the field has learnt.
 
 A preset is an overlay and names no method, so that it fits every row of every recipe; the fields
-that are the same for all stand in `presets.yaml`. What concerns methods that attack is found by
-their fields: whatever has a `batchnorm` or a `step_size` attacks.
+that are the same for all stand in `presets.yaml`; `budgets` finds the methods that attack.
 """
 
 from __future__ import annotations
@@ -11,6 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from vicinal._checks import choice
+from vicinal.recipes.budgets import moved
+from vicinal.recipes.numerals import read_numbers
 from vicinal.recipes.resolve import explicit
 
 __all__ = ["PRESETS", "TUNED_EPS", "layer"]
@@ -51,35 +52,17 @@ def layer(
         found["validation"] = _HELD_OUT_OF_DIGITS
     objective = fields.get("objective")
     if isinstance(objective, Mapping):
-        found |= _attacking(explicit("objective", objective))
+        found |= _attacking(objective)
     return found
 
 
 def _attacking(objective: Mapping[str, Any]) -> Fields:
     """Give the budget of an objective that attacks, or of a part of it that does."""
-    budget = _budget(objective)
+    part = read_numbers(explicit("objective", objective))
+    budget = moved(part, eps=lambda _: TUNED_EPS, common={"batchnorm": "eval"})
     if not budget:
         return {}
     return {
         "objective": budget,
         "evaluation": {"eps": TUNED_EPS, "step_size": TUNED_EPS / 4},
     }
-
-
-def _budget(part: Mapping[str, Any]) -> Fields:
-    inner = {word: _budget(value) for word, value in part.items() if isinstance(value, Mapping)}
-    return _own_budget(part) | {word: budget for word, budget in inner.items() if budget}
-
-
-def _own_budget(part: Mapping[str, Any]) -> Fields:
-    if not {"batchnorm", "step_size"} & part.keys():
-        return {}
-    found: Fields = {"batchnorm": "eval"} if "batchnorm" in part else {}
-    name = "eps_max" if "eps_max" in part else "eps"
-    eps = part.get(name)
-    if part.get("norm", "linf") != "linf" or not isinstance(eps, float) or eps <= 0:
-        return found
-    found[name] = TUNED_EPS
-    if isinstance(part.get("step_size"), float):
-        found["step_size"] = part["step_size"] * TUNED_EPS / eps
-    return found

@@ -1,4 +1,4 @@
-"""The only place where a word becomes an object.
+"""Where a recipe's words become objects; `attack_words` is the same for attacks.
 
 Every word is looked up in an explicit table of its room; a file or a command line never imports
 code. `complete` writes down the arguments that were left to their defaults, so that a run keeps its
@@ -7,60 +7,74 @@ meaning when a default changes.
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from vicinal._checks import InputError, choice
-from vicinal._typing import Attack, Objective
-from vicinal.attacks import ATTACKS
+from vicinal._typing import Objective
 from vicinal.engine import OPTIMIZERS, SCHEDULES
 from vicinal.inputs import INPUTS
 from vicinal.labels import LABELS
 from vicinal.models import MODELS
 from vicinal.objectives import OBJECTIVES
 from vicinal.recipes.augment import augment_of
-from vicinal.recipes.calls import Call, Value, read_call, write_call
-from vicinal.recipes.schema import NAMED_PARTS, Evaluation, Part, Recipe, unknown_field
+from vicinal.recipes.schema import NAMED_PARTS, Part, Recipe, unknown_field
 
 __all__ = [
     "OF_THE_DATA",
     "accepts",
     "complete",
-    "describe",
     "explicit",
     "fill_in",
+    "is_plain",
     "known_fields",
     "mixes",
     "model",
     "objective",
     "optimizer",
-    "parse_attack",
     "schedule",
-    "spec",
 ]
 
-_TABLES: dict[str, Mapping[str, Callable[..., Any]]] = {
+Table = Mapping[str, Callable[..., Any]]
+
+_TABLES: dict[str, Table] = {
     "model": MODELS,
     "objective": OBJECTIVES,
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
-    "objective.inputs": INPUTS,
-    "objective.labels": LABELS,
 }
+_WITHIN: dict[str, Table] = {
+    "inputs": INPUTS,
+    "labels": LABELS,
+    "move": INPUTS,
+    "objective": OBJECTIVES,
+}
+"""What an argument of an objective holds, at any depth, where it is no plain value."""
+
+_LEFT_OUT = {"inputs": "Keep", "labels": "Keep", "objective": "ERM"}
+"""What such an argument names where it is left to its default."""
+
 OF_THE_DATA = ("num_classes", "in_channels", "mean", "std")
 """Arguments of a model that its data set gives; mean and std a recipe may fix instead."""
 
 _STATISTICS = ("mean", "std")
 
-_MIXING = ("ALPS", "CutMix", "Interpolate", "ManifoldMixUp", "MixUp")
+_MIXING = {"ALPS", "CutMix", "IAT", "Interpolate", "ManifoldMixUp", "MTLAT", "MixUp"}
 """Objectives and input moves that mix the images of a batch."""
 
-_BUDGET = ("eps", "step_size", "steps")
+
+def _table(where: str) -> Table | None:
+    """Find the table of a part, such as "objective.objective.inputs"; None for a plain argument."""
+    if where in _TABLES:
+        return _TABLES[where]
+    whole, _, word = where.rpartition(".")
+    return _WITHIN.get(word) if whole.partition(".")[0] == "objective" else None
 
 
 def _arguments(build: Callable[..., Any]) -> dict[str, inspect.Parameter]:
@@ -100,14 +114,14 @@ def known_fields(recipe: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _build(where: str, part: Mapping[str, Any]) -> Any:  # ruff: ignore[any-type] — one of several rooms
     """Build the object that a part names, its arguments checked against its signature."""
-    table = _TABLES[where]
+    table = _table(where) or {}
     given = {word: value for word, value in part.items() if word != "name"}
     name = choice(f"{where}.name", str(part.get("name", "")), table)
     known = _arguments(table[name])
     for word, value in given.items():
         if word not in known:
             raise InputError(unknown_field(f"{where}.{word}", [f"{where}.{k}" for k in known]))
-        if f"{where}.{word}" in _TABLES:
+        if _table(f"{where}.{word}") is not None:
             given[word] = _build(f"{where}.{word}", _as_part(value))
     missing = [k for k, p in known.items() if p.default is inspect.Parameter.empty]
     for word in missing:
@@ -153,8 +167,15 @@ def mixes(recipe: Recipe) -> bool:
     Returns:
         True if it does.
     """
-    inputs = _as_part(recipe.objective.arguments.get("inputs", "Keep"))
-    return recipe.objective.name in _MIXING or inputs.get("name") in _MIXING
+    return not _MIXING.isdisjoint(_names("objective", recipe.objective.model_dump()))
+
+
+def _names(where: str, part: Mapping[str, Any]) -> Iterator[str]:
+    """Run through the names of a part and of the parts within it."""
+    yield str(part.get("name"))
+    for word, value in part.items():
+        if _table(f"{where}.{word}") is not None:
+            yield from _names(f"{where}.{word}", _as_part(value))
 
 
 def optimizer(recipe: Recipe) -> Any:  # ruff: ignore[any-type] — the engine's own dataclasses
@@ -229,6 +250,13 @@ def fill_in(recipe: Recipe) -> Recipe:
 
 def _check_model(part: Part) -> None:
     """Check a model's name and arguments on torch's meta device, where nothing is computed."""
+    _check_model_of(json.dumps(part.model_dump(), sort_keys=True, default=str))
+
+
+@lru_cache(maxsize=64)
+def _check_model_of(text: str) -> None:
+    """Check a model once: its rows and scales share it, and a deep one takes a while to build."""
+    part = Part(**json.loads(text))
     known = _arguments(MODELS[choice("model.name", part.name, MODELS)])
     fixed = {word: part.arguments[word] for word in _STATISTICS if word in part.arguments}
     channels = max((len(v) for v in fixed.values() if isinstance(v, list)), default=1)
@@ -249,151 +277,32 @@ def explicit(where: str, part: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         Its name and all arguments; a part of an unknown name as it is.
     """
-    if part.get("name") not in _TABLES[where]:
+    table = _table(where) or {}
+    if part.get("name") not in table:
         return dict(part)
-    known = _arguments(_TABLES[where][part["name"]])
+    known = _arguments(table[part["name"]])
     defaults = {
         word: list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
         for word, parameter in known.items()
-        if _is_plain(parameter.default) and not (where == "model" and word in OF_THE_DATA)
+        if is_plain(parameter.default) and not (where == "model" and word in OF_THE_DATA)
     }
     full = {"name": part["name"], **defaults, **{k: v for k, v in part.items() if k != "name"}}
     for word in known:
-        if f"{where}.{word}" in _TABLES:
-            full[word] = explicit(f"{where}.{word}", _as_part(full.get(word, "Keep")))
+        if _table(f"{where}.{word}") is not None and (word in full or word in _LEFT_OUT):
+            inner = _as_part(full.get(word, _LEFT_OUT.get(word)))
+            full[word] = explicit(f"{where}.{word}", inner)
     return full
 
 
-def _is_plain(value: object) -> bool:
+def is_plain(value: object) -> bool:
+    """Tell whether a value can stand in a recipe as it is.
+
+    Args:
+        value: An argument, or its default.
+
+    Returns:
+        True for None, a word, a number, True or False, and a tuple of such.
+    """
     if isinstance(value, tuple):
-        return all(_is_plain(item) for item in value)
+        return all(is_plain(item) for item in value)
     return value is None or isinstance(value, (bool, int, float, str))
-
-
-def parse_attack(
-    text: str,
-    *,
-    budget: Evaluation | None = None,
-    load: Callable[[str], nn.Module] | None = None,
-) -> Attack:
-    """Build an attack from a text such as "pgd(eps=4/255, step_size=1/255, steps=10)".
-
-    Args:
-        text: An attack's name with keyword arguments; numbers may be fractions, a list is one
-            number per channel; a transfer has `attack=` (an attack) and `source=` (a run folder).
-        budget: The recipe's eps, step_size and steps, for those of them that the text leaves out.
-        load: How to load the model that a run folder holds.
-
-    Returns:
-        The attack.
-
-    Raises:
-        InputError: If the text is no attack, or leaves its budget out and there is none to take.
-
-    Example:
-        >>> parse_attack("pgd(eps=4/255, step_size=1/255, steps=10)").steps
-        10
-    """
-    return _attack(read_call(text), budget, load)
-
-
-def _attack(
-    call: Call, budget: Evaluation | None, load: Callable[[str], nn.Module] | None
-) -> Attack:
-    build = ATTACKS[choice("attack", call.name, ATTACKS)]
-    known = _arguments(build)
-    for word in call.arguments:
-        choice(f"argument of {call.name}", word, known)
-    given = {word: _argument(word, value, budget, load) for word, value in call.arguments.items()}
-    if budget is not None:
-        given = {word: getattr(budget, word) for word in _BUDGET if word in known} | given
-    elif "eps" in known and "eps" not in given:
-        raise InputError(
-            f"{call.name!r} must say its budget: give eps, such as '{call.name}(eps=4/255)'."
-        )
-    missing = [k for k, p in known.items() if p.default is p.empty and k not in given]
-    if missing:
-        raise InputError(f"{call.name!r} must be given {' and '.join(missing)}.")
-    attack: Attack = build(**given)
-    return attack
-
-
-def _argument(
-    word: str,
-    value: Value,
-    budget: Evaluation | None,
-    load: Callable[[str], nn.Module] | None,
-) -> object:
-    if word == "attack" and isinstance(value, (str, Call)):
-        return _attack(value if isinstance(value, Call) else Call(name=value), budget, load)
-    if isinstance(value, Call):
-        raise InputError(f"`{word}` must be a number or a word; got {write_call(value)!r}.")
-    if word == "source" and isinstance(value, str):
-        if load is None:
-            raise InputError(
-                f"`source` names a run folder, which cannot be loaded here: {value!r}."
-            )
-        return load(value)
-    if isinstance(value, list):
-        return torch.tensor(value, dtype=torch.long if word == "target" else torch.float32)
-    return value
-
-
-def spec(attack: Attack) -> str:
-    """Write an attack as the text that `parse_attack` reads back: the arguments that differ.
-
-    A model, such as the source of a transfer, is written as its class and cannot be read back.
-
-    Args:
-        attack: One of `vicinal.attacks`.
-
-    Returns:
-        Such as "pgd(eps=4/255, step_size=1/255, steps=10)".
-
-    Raises:
-        InputError: If the attack is none of the library's.
-    """
-    given: Any = attack
-    names = [name for name, build in ATTACKS.items() if type(given) is build]
-    if not names:
-        raise InputError(f"{type(attack).__name__} is none of {', '.join(sorted(ATTACKS))}.")
-    arguments = {
-        field.name: _written(getattr(given, field.name))
-        for field in dataclasses.fields(given)
-        if not _is_default(getattr(given, field.name), field.default)
-    }
-    return write_call(Call(name=names[0], arguments=arguments))
-
-
-def describe(text: str, attack: Attack) -> str:
-    """Name an attack by its full text; the source of a transfer stays the run folder as written.
-
-    Args:
-        text: What the attack was built from.
-        attack: The attack.
-
-    Returns:
-        Such as "transfer(source='runs/erm', attack=fgsm(eps=4/255))".
-    """
-    call = read_call(text)
-    inner = getattr(attack, "attack", None)
-    if inner is None:
-        return spec(attack)
-    return write_call(Call(name=call.name, arguments={**call.arguments, "attack": _written(inner)}))
-
-
-def _is_default(value: object, default: object) -> bool:
-    return _is_plain(value) and _is_plain(default) and value == default
-
-
-def _written(value: Any) -> Value:  # ruff: ignore[any-type] — a field of any attack
-    if isinstance(value, Tensor):
-        return list(value.flatten().tolist())
-    if isinstance(value, nn.Module):
-        return type(value).__name__
-    if type(value) in ATTACKS.values():
-        return read_call(spec(value))
-    if _is_plain(value) and not isinstance(value, tuple):
-        plain: Value = value
-        return plain
-    raise InputError(f"an attack's argument {value!r} cannot be written as text.")

@@ -9,8 +9,8 @@ from vicinal import engine
 from vicinal._checks import InputError
 from vicinal._typing import Model
 from vicinal.recipes import together
+from vicinal.recipes.attack_words import parse_attack
 from vicinal.recipes.loading import Loader
-from vicinal.recipes.resolve import parse_attack
 from vicinal.recipes.schema import Recipe
 from vicinal.records import Record
 

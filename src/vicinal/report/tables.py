@@ -21,8 +21,17 @@ __all__ += ["rich_table", "sections", "title"]
 
 Record = dict[str, Any]
 
-METRICS = {"top1_error": "top-1 error", "top5_error": "top-5 error", "accuracy": "accuracy"}
-"""What a metric is called; all are in per cent."""
+METRICS = {
+    "top1_error": "top-1 error",
+    "top5_error": "top-5 error",
+    "accuracy": "accuracy",
+    "robustness_score": "robustness score",
+    "squared_l2_input_gradient_min": "least squared gradient",
+    "squared_l2_input_gradient_mean": "mean squared gradient",
+    "squared_l2_input_gradient_max": "largest squared gradient",
+}
+"""What a metric is called; errors and accuracies are in per cent, the others plain numbers."""
+_PER_CENT = ("error", "accuracy")
 NOTHING = "-"
 _COLUMNS = 80
 
@@ -80,9 +89,15 @@ def difference(record: Record) -> str:
 def _paper(record: Record) -> str:
     if record.get("paper") is None:
         return NOTHING
-    value = _number(record["paper"], record["decimals"])
+    value = _paper_value(record["paper"], record["decimals"])
     spread = record.get("paper_std")
     return value if spread is None else f"{value}±{_number(spread, record['decimals_std'])}"
+
+
+def _paper_value(value: float, decimals: int) -> str:
+    """Write a paper's value; one that its decimals would lose, such as 3e-32, in powers of ten."""
+    text = _number(value, decimals)
+    return f"{value:g}" if value and not text.strip("0.") else text
 
 
 def _ours(record: Record) -> str:
@@ -134,7 +149,8 @@ def _comparison(cells: list[Record]) -> Section:
 
 
 def _measures(metrics: Sequence[str]) -> str:
-    return f"{' and '.join(METRICS[metric] for metric in metrics)}, %"
+    found = " and ".join(METRICS[metric] for metric in metrics)
+    return f"{found}, %" if all(metric.endswith(_PER_CENT) for metric in metrics) else found
 
 
 def _comparison_row(

@@ -11,7 +11,7 @@ import torch
 
 from oracles import calibration as oracle
 from vicinal import campaigns, data, records, report
-from vicinal.campaigns import tables
+from vicinal.campaigns import alps_tables
 from vicinal.recipes import load
 
 RECIPE = "alps/cifar10-preactresnet18"
@@ -23,7 +23,7 @@ def campaign(
 ) -> campaigns.TableResult:
     """Table 4 with digits in the place of Tiny-ImageNet, ERM alone, one epoch."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tables, "recipe_name", lambda *_: RECIPE)
+        patch.setattr(alps_tables, "recipe_name", lambda *_: RECIPE)
         return campaigns.reproduce(
             "alps/table-4",
             scale="smoke",
@@ -87,7 +87,7 @@ def test_what_an_older_version_measured_is_measured_anew_for_the_top5_column_alo
     campaigns.reproduce("alps/table-2", out=tmp_path, **again)
     assert records.read(file) == [old]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tables, "recipe_name", lambda *_: RECIPE)
+        patch.setattr(alps_tables, "recipe_name", lambda *_: RECIPE)
         for _ in range(2):
             found = campaigns.reproduce("alps/table-4", out=tmp_path, **again)
     assert [record.get("top5_error") for record in records.read(file)] == [None, new["top5_error"]]
