@@ -103,18 +103,22 @@ def reference(place: Path) -> Path:
     return place / "reference"
 
 
-def test_two_processes_leave_the_run_folder_of_one(reference: Path, tmp_path: Path) -> None:
-    assert main([*TRAIN, *GLOBAL, "--run-dir", str(tmp_path / "one"), "--json"]) == 0
+def test_two_processes_leave_the_run_folder_of_one(place: Path, tmp_path: Path) -> None:
+    # Few epochs, for rounding grows from step to step; the last batch has 3 images.
+    short = [*TRAIN, *GLOBAL, "--epochs", "2", "--train_subset", str(9 * 64 + 3)]
+    code, _, err = done(torchrun(*short, "--run-dir", "two", where=place))
+    assert code == 0, err
+    two = place / "two"
+    assert main([*short, "--run-dir", str(tmp_path / "one"), "--json"]) == 0
     names = {path.name for path in (tmp_path / "one").iterdir()}
-    assert {path.name for path in reference.iterdir()} == names
+    assert {path.name for path in two.iterdir()} == names
+    assert json.loads((two / "environment.json").read_text())["processes"] == 2
     losses = [
         [line["loss"] for line in records.read(folder / "metrics.jsonl")]
-        for folder in (reference, tmp_path / "one")
+        for folder in (two, tmp_path / "one")
     ]
-    assert losses[0][:3] == pytest.approx(losses[1][:3], rel=1e-5)
-    assert losses[0] == pytest.approx(losses[1], rel=1e-2)
-    assert json.loads((reference / "environment.json").read_text())["processes"] == 2
-    assert distance(reference, tmp_path / "one") < 0.01
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert distance(two, tmp_path / "one") < 1e-5
 
 
 def test_killed_at_any_moment_the_same_command_ends_with_the_same_weights(
@@ -169,6 +173,22 @@ def test_alone_a_subcommand_runs_as_it_is(monkeypatch: pytest.MonkeyPatch) -> No
     args.run = lambda _: 7
     assert launch.run(args) == 7
     assert launch.speaker() == "vicinal"
+
+
+@pytest.mark.parametrize("word", ["--dry-run", "--print-config"])
+def test_what_trains_nothing_is_the_work_of_the_first_alone(
+    word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    args = ["train", "alps/cifar10-vgg16", "--scale", "smoke", "--method", "erm", word]
+    told = []
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        assert main(args) == 0
+        told.append(capsys.readouterr().out)
+    assert "alps/cifar10-vgg16" in told[0]
+    assert told[1] == ""
 
 
 def test_under_a_launcher_only_some_subcommands_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -245,11 +245,13 @@ def test_processes_cut_the_batches_of_one_among_them(folder: Path, workers: int)
         FileLoader(split(folder), batch_size=4, flip=True, workers=workers, rank=rank, world=2)
         for rank in (0, 1)
     ]
-    for walks in (
-        [list(loader.epoch(generator(4))) for loader in (whole, *shared)],
-        [list(loader) for loader in (whole, *shared)],
-    ):
+    epochs = [list(loader.epoch(generator(4))) for loader in (whole, *shared)]
+    for walks in (epochs, [list(loader) for loader in (whole, *shared)]):
         for batch, *parts in zip(*walks, strict=True):
+            if walks is epochs and len(batch[1]) < 4:  # whole in both processes
+                assert all(torch.equal(p[0], batch[0]) for p in parts)
+                assert all(torch.equal(p[1], batch[1]) for p in parts)
+                continue
             x, y = joined(parts)
             assert torch.equal(x, batch[0])
             assert torch.equal(y, batch[1])
@@ -266,4 +268,4 @@ def test_a_process_opens_its_own_files_only(folder: Path, monkeypatch: pytest.Mo
     loader = FileLoader(split(folder), batch_size=4, workers=0, rank=1, world=2)
     seen = joined(list(loader.epoch(generator())))[1].tolist()
     assert [int(name) for name in opened] == seen
-    assert len(seen) == 2 + 2 + 2
+    assert len(seen) == 2 + 2 + 3  # the last batch has 3 rows, too few to be cut

@@ -194,11 +194,13 @@ def test_processes_cut_the_batches_of_one_among_them(world: int, drop_last: bool
         for rank in range(world)
     ]
     assert {tuple(loader.sizes) for loader in shared} == {tuple(whole.sizes)}
-    for walks in (
-        [list(loader.epoch(generator(4))) for loader in (whole, *shared)],
-        [list(loader) for loader in (whole, *shared)],
-    ):
+    epochs = [list(loader.epoch(generator(4))) for loader in (whole, *shared)]
+    for walks in (epochs, [list(loader) for loader in (whole, *shared)]):
         for batch, *parts in zip(*walks, strict=True):
+            if walks is epochs and len(batch[1]) < 2 * world:  # whole in every process
+                assert all(torch.equal(p[0], batch[0]) for p in parts)
+                assert all(torch.equal(p[1], batch[1]) for p in parts)
+                continue
             x, y = joined(parts)
             assert torch.equal(x, batch[0])
             assert torch.equal(y, batch[1])

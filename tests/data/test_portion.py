@@ -26,6 +26,20 @@ def test_portions_of_all_processes_are_the_batches(n: int, world: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("n", "world", "last"),
+    [(13, 3, (12, 13)), (15, 2, (12, 15)), (16, 2, None), (17, 3, (12, 17)), (14, 1, (12, 14))],
+)
+def test_a_batch_too_small_to_be_cut_goes_whole_to_all_where_asked(
+    n: int, world: int, last: tuple[int, int] | None
+) -> None:
+    for rank in range(world):
+        cut = portions(n, batch_size=6, rank=rank, world=world)
+        whole = portions(n, batch_size=6, rank=rank, world=world, whole_small=True)
+        assert whole[:2] == cut[:2]
+        assert whole[2] == (cut[2] if last is None else slice(*last))
+
+
+@pytest.mark.parametrize(
     ("batch_size", "rank", "world", "told"),
     [
         (5, 0, 3, "`batch_size` must be at least 2 for each of the 3 processes"),

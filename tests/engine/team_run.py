@@ -8,12 +8,16 @@ port is taken.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
+from unittest import mock
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +32,7 @@ from vicinal.engine.distributed import Processes, in_step, part, shared_generato
 from vicinal.engine.gathering import gather_rows
 from vicinal.maths.share import own_rows
 from vicinal.recipes import together
+from vicinal.recipes.fetching import or_download
 
 IMAGES, BATCH, EPOCHS = 37, 10, 2
 """The last batch has 7 images: of two processes one has 3 of them, the other 4."""
@@ -49,17 +54,17 @@ EQUAL: dict[str, tuple[Loss, dict[str, Any]]] = {
 """Trainings that must not depend on the number of processes, but for rounding."""
 
 
-def split() -> data.Split:
+def split(images: int = IMAGES) -> data.Split:
     """Every image has its own label modulo ten, and a first pixel that tells which it is."""
     rng = torch.Generator().manual_seed(5)
-    x = torch.randint(0, 256, (IMAGES, 1, 8, 8), dtype=torch.uint8, generator=rng)
-    x[:, 0, 0, 0] = torch.arange(IMAGES)
-    return data.Split(x=x, y=torch.arange(IMAGES) % 10)
+    x = torch.randint(0, 256, (images, 1, 8, 8), dtype=torch.uint8, generator=rng)
+    x[:, 0, 0, 0] = torch.arange(images)
+    return data.Split(x=x, y=torch.arange(images) % 10)
 
 
-def loader(team: Processes, *, augmented: bool = True) -> data.Loader:
+def loader(team: Processes, *, augmented: bool = True, images: int = IMAGES) -> data.Loader:
     return data.Loader(
-        split(),
+        split(images),
         batch_size=BATCH,
         pad=1 if augmented else 0,
         flip=augmented,
@@ -78,7 +83,12 @@ def net(norm_layer: Literal["batch", "group"] = "group") -> nn.Module:
 
 
 def outcome(
-    model: nn.Module, objective: Loss, *, augmented: bool = True, **changed: Any
+    model: nn.Module,
+    objective: Loss,
+    *,
+    augmented: bool = True,
+    images: int = IMAGES,
+    **changed: Any,
 ) -> Outcome:
     """Train; tell the records and the weights."""
     arguments: dict[str, Any] = {
@@ -88,13 +98,94 @@ def outcome(
         "seed": 3,
         **changed,
     }
-    found = list(train(model, objective, loader(processes(), augmented=augmented), **arguments))
-    return {"losses": [r["loss"] for r in found], "weights": model.state_dict()}
+    shared = loader(processes(), augmented=augmented, images=images)
+    found = list(train(model, objective, shared, **arguments))
+    return {
+        "losses": [r["loss"] for r in found],
+        "images": [round(r["images_per_second"] * r["seconds"]) for r in found],
+        "weights": model.state_dict(),
+    }
 
 
 def equal(case: str) -> Outcome:
     objective, changed = EQUAL[case]
     return outcome(net(), objective, **changed)
+
+
+RESTS = (32, 33)
+"""Numbers of images that leave a last batch of 2 or 3: no two rows for each of two processes."""
+
+RESTLESS: dict[str, tuple[Loss, dict[str, Any]]] = {
+    **{name: EQUAL[name] for name in ("erm", "mixup", "pgd", "accumulated")},
+    "mixup-local": (objectives.MixUp(per_sample=True), {"mix_scope": "local"}),
+}
+
+
+def with_rests(case: str) -> Outcome:
+    """Train where the last batch is too small to be cut; the epoch before it is cut as ever."""
+    del case
+    return {
+        f"{name}-{images}": outcome(net(), objective, images=images, **changed)
+        for name, (objective, changed) in RESTLESS.items()
+        for images in RESTS
+    }
+
+
+def only_rest(case: str) -> Outcome:
+    """Train with batch statistics, partners "local", on one batch that is not cut."""
+    del case
+    return outcome(net("batch"), objectives.MixUp(per_sample=True), images=3)
+
+
+def resumed(case: str) -> Outcome:
+    """Let the first process train an epoch as if alone; then all go on in that folder."""
+    del case
+    team, trained = processes(), {"images": RESTS[1], **EQUAL["mixup"][1]}
+
+    def begun() -> str:
+        folder = tempfile.mkdtemp()
+        alone = mock.patch.object(sys.modules["vicinal.engine.train"], "processes", Processes)
+        with alone, mock.patch(f"{__name__}.processes", Processes):
+            outcome(net(), EQUAL["mixup"][0], run_dir=Path(folder), max_seconds=0.0, **trained)
+        return folder
+
+    folder = Path(team.led(begun))
+    found = outcome(net(), EQUAL["mixup"][0], run_dir=folder, **trained)
+    team.collect(None)  # nobody reads there any more
+    team.led(lambda: shutil.rmtree(folder))
+    return found
+
+
+def fetched(case: str) -> Outcome:
+    """Ask for a set that only a download, which takes its time, brings."""
+    del case
+    asked: list[str] = []
+    folder = Path(processes().led(tempfile.mkdtemp))
+
+    def download(name: str, where: Path) -> Path:
+        asked.append(name)
+        if name == "mnist":
+            raise data.MissingData("nobody can fetch mnist.")
+        time.sleep(0.5)
+        (where / "here").touch()
+        return where
+
+    def load(name: str, *, data_dir: Path) -> str:
+        if not (data_dir / "here").is_file():
+            raise data.MissingData(f"no {name}")
+        return name
+
+    def wanted(name: str) -> str:
+        return or_download(
+            lambda: load(name, data_dir=folder), dataset=name, data_dir=folder, download=True
+        )
+
+    with mock.patch.multiple(data, download=download, load=load):
+        told = _refused(lambda: wanted("mnist"))
+        found = [wanted("svhn"), wanted("svhn")]
+    processes().collect(None)
+    processes().led(lambda: shutil.rmtree(folder))
+    return {"told": told, "found": found, "asked": asked}
 
 
 def small_net() -> nn.Module:
@@ -199,7 +290,8 @@ def _refused(call: Callable[[], object]) -> str:
     try:
         call()
     except InputError as error:
-        return str(error)
+        missing = isinstance(error, data.MissingData)
+        return f"MissingData: {error}" if missing else str(error)
     return ""
 
 
@@ -248,6 +340,10 @@ def _plain_training() -> Any:
 
 CASES: dict[str, Callable[[str], Outcome]] = {
     **dict.fromkeys(EQUAL, equal),
+    "rests": with_rests,
+    "only rest": only_rest,
+    "resumed": resumed,
+    "fetched": fetched,
     "batchnorm": with_batch_statistics,
     "catalog": every_objective,
     "broken": broken_in_one,

@@ -7,7 +7,7 @@ import torch
 
 from vicinal._checks import InputError
 from vicinal._typing import Batch
-from vicinal.engine.batches import batches_of, counted
+from vicinal.engine.batches import batches_of, counted, counted_here
 from vicinal.maths.share import Share
 
 
@@ -24,6 +24,24 @@ def test_a_share_hears_the_rows_of_all_before_each_batch() -> None:
 
 def test_a_last_batch_without_own_rows_may_be_missing() -> None:
     assert len(list(counted(batches(3), [6, 1], Share(rank=0, world=2)))) == 1
+
+
+def test_a_share_hears_where_all_have_the_whole_batch_and_the_first_counts_it() -> None:
+    for rank, world in ((0, 2), (1, 2), (0, 1)):
+        rng, heard = Share(rank=rank, world=world), []
+        for x, _ in counted(batches(6 // world, 3), [6, 3], rng, whole_small=True):
+            heard.append((rng.whole, rng.counts, counted_here(len(x), rng)))
+        several = world > 1
+        assert heard == [
+            (False, (6 // world,) * world, 6 // world),
+            (several, [3] * world if several else (3,), 0 if rank else 3),
+        ]
+
+
+def test_an_evaluation_cuts_such_a_batch() -> None:
+    rng = Share(rank=0, world=2)
+    rng.whole = True
+    assert [rng.whole for _ in counted(batches(1), [3], rng)] == [False]
 
 
 @pytest.mark.parametrize(("rows", "sizes"), [([6], [6]), ([3, 3], [6]), ([3, 3], [6, 7])])

@@ -81,6 +81,49 @@ def test_three_processes_do_too(tmp_path: Path) -> None:
                 )
 
 
+def assert_equal(found: Outcome, alone: Outcome) -> None:
+    assert found["images"] == alone["images"]
+    assert found["losses"] == pytest.approx(alone["losses"], rel=1e-5)
+    for name, weight in alone["weights"].items():
+        torch.testing.assert_close(found["weights"][name], weight, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("images", team_run.RESTS)
+@pytest.mark.parametrize("name", list(team_run.RESTLESS))
+def test_a_last_batch_too_small_to_be_cut_goes_whole_to_all(
+    name: str, images: int, two: list[Outcome]
+) -> None:
+    objective, changed = team_run.RESTLESS[name]
+    alone = team_run.outcome(team_run.net(), objective, images=images, **changed)
+    assert alone["images"] == [images] * EPOCHS
+    first, second = (found["rests"][f"{name}-{images}"] for found in two)
+    assert first["images"] == second["images"] == alone["images"]
+    assert all(torch.equal(first["weights"][n], second["weights"][n]) for n in first["weights"])
+    if name != "mixup-local":  # whose other batches are mixed elsewise
+        assert_equal(first, alone)
+
+
+def test_such_a_batch_gives_the_batch_statistics_and_partners_of_one(two: list[Outcome]) -> None:
+    alone = team_run.only_rest("")
+    for found in two:
+        assert_equal(found["only rest"], alone)
+
+
+def test_two_processes_go_on_with_such_a_run_of_one(two: list[Outcome]) -> None:
+    objective, changed = EQUAL["mixup"]
+    alone = team_run.outcome(team_run.net(), objective, images=team_run.RESTS[1], **changed)
+    last = {name: alone[name][1:] for name in ("images", "losses")}
+    for found in two:
+        assert_equal(found["resumed"], {**alone, **last})
+
+
+def test_the_first_alone_fetches_a_data_set_and_all_hear_why_not(two: list[Outcome]) -> None:
+    assert [found["fetched"]["asked"] for found in two] == [["mnist", "svhn"], []]
+    for found in two:
+        assert found["fetched"]["told"] == "MissingData: nobody can fetch mnist."
+        assert found["fetched"]["found"] == ["svhn", "svhn"]
+
+
 def test_with_batchnorm_all_weights_and_statistics_are_equal(two: list[Outcome]) -> None:
     first, second = (found["batchnorm"] for found in two)
     assert any("running_mean" in name for name in first["weights"])

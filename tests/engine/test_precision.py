@@ -31,6 +31,12 @@ def test_fp32_holds_inside_the_callers_own_autocast() -> None:
         assert nn.Linear(2, 2)(torch.ones(1, 2)).dtype == torch.float32
 
 
+def test_fp32_is_no_context_where_no_autocast_is_active() -> None:
+    assert not isinstance(autocast("fp32", CPU), torch.autocast)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert isinstance(autocast("fp32", CPU), torch.autocast)
+
+
 def test_a_forward_after_the_weights_moved_sees_the_moved_weights() -> None:
     layer, x = nn.Linear(4, 1, bias=False), torch.ones(1, 4)
     with autocast("bf16", CPU):

@@ -12,7 +12,8 @@ from engine.tiny_run import BATCH, EPOCHS, STEPS, TinyLoader, tiny_run, weights_
 from vicinal._checks import InputError
 from vicinal._typing import Model
 from vicinal.engine import SGD, Cyclic, generator, train
-from vicinal.engine.step import micro_batches
+from vicinal.engine.step import Work, make_step, micro_batches
+from vicinal.engine.switches import Switches
 
 
 def _plain(model: Model, x: Tensor, y: Tensor, *, rng: Any = None) -> Tensor:
@@ -50,6 +51,28 @@ def test_micro_batches_of_any_size_make_the_plain_step_to_rounding(k: int) -> No
     for name in weights:
         assert torch.allclose(weights[name], cut[name], rtol=0, atol=1e-12), name
     assert cut_losses == pytest.approx(losses, rel=1e-5)
+
+
+def test_alone_and_uncut_the_step_is_backward_of_the_objectives_own_loss() -> None:
+    model, ours = _net(), _net()
+    x = torch.rand(5, 1, 4, 4, dtype=torch.float64, generator=generator(1))
+    y = torch.arange(5) % 3
+    returned: list[Tensor] = []
+
+    def kept(model: Model, x: Tensor, y: Tensor, *, rng: Any = None) -> Tensor:
+        returned.append(_plain(model, x, y))
+        returned[-1].retain_grad()
+        return returned[-1]
+
+    rule = torch.optim.SGD(ours.parameters(), lr=0.1)
+    work = Work(model=ours, called=ours, objective=kept, optimizer=rule, switches=Switches())
+    make_step(work, x, y, rng=generator(2))
+    _plain(model, x, y).backward()  # type: ignore[no-untyped-call]
+    for one, other in zip(model.parameters(), ours.parameters(), strict=True):
+        assert one.grad is not None
+        assert other.grad is not None
+        assert torch.equal(one.grad, other.grad)
+    assert returned[0].grad == 1.0
 
 
 def test_each_micro_batch_is_a_call_and_the_optimizer_moves_once() -> None:

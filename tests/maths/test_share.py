@@ -204,3 +204,16 @@ def test_arguments_are_checked_in_one_sentence(arguments: dict[str, object], tol
     with pytest.raises(InputError, match=r"^[^\n]+$") as caught:
         Share(**arguments)  # type: ignore[arg-type]
     assert told in str(caught.value)
+
+
+@every_draw
+@pytest.mark.parametrize("scope", ["local", "global"])
+def test_where_all_have_the_whole_batch_no_draw_is_cut(name: str, scope: Scope) -> None:
+    draw = DRAWS[name]
+    for rng in shares(2, scope=scope, rows=3):
+        rng.whole, rng.counts, plainly = True, (3, 3), plain()
+        for common in (False, True, False):
+            laws.assert_same_bits(draw(3, rng, common), draw(3, plainly, common))
+        laws.assert_same_bits(permutation(3, LIKE, rng), permutation(3, LIKE, plainly))
+        laws.assert_same_bits(draw(3, rng, False), draw(3, plainly, False))
+        assert rng.everyone(3) is None

@@ -14,7 +14,8 @@ __all__ = ["run", "speaker"]
 def run(args: argparse.Namespace) -> int:
     """Run a subcommand; under a launcher together with its other processes.
 
-    Only the first of them writes to stdout.
+    Only the first of them writes to stdout; it alone does what no training follows (`--dry-run`,
+    `--print-config`).
 
     Args:
         args: The parsed arguments; `shared` says that the subcommand can be many processes' work.
@@ -33,6 +34,9 @@ def run(args: argparse.Namespace) -> int:
             "only `vicinal train` and `vicinal evaluate` are shared by a launcher's processes. "
             "Run this without torchrun?"
         )
+    if getattr(args, "dry_run", False) or getattr(args, "print_config", False):
+        # It tells what one process can tell; the others have nothing to wait for.
+        return int(args.run(args)) if os.environ.get("RANK", "0") == "0" else 0
     from vicinal import engine
 
     with engine.joined(args.device) as args.device:

@@ -85,8 +85,15 @@ class FileLoader:
     @property
     def portions(self) -> list[slice]:
         """The own rows of every batch, an incomplete last one included."""
+        return self._portions()
+
+    def _portions(self, *, whole_small: bool = False) -> list[slice]:
         return portions(
-            len(self.split), batch_size=self.batch_size, rank=self.rank, world=self.world
+            len(self.split),
+            batch_size=self.batch_size,
+            rank=self.rank,
+            world=self.world,
+            whole_small=whole_small,
         )
 
     def epoch(self, rng: torch.Generator | None = None) -> Iterator[Batch]:
@@ -98,7 +105,8 @@ class FileLoader:
             rng: Generator; torch's global one when not given.
 
         Returns:
-            `len(self)` batches.
+            `len(self)` batches; of several processes' the own rows, and a last batch with fewer
+            than two rows for each whole in every process.
         """
         n = len(self.split)
         where = draw_device(rng, torch.device("cpu"))
@@ -107,7 +115,8 @@ class FileLoader:
             order = torch.randperm(n, generator=rng, device=where).cpu()
         if self.flip or self.split.view == "cropped":
             keys = torch.randint(2**63 - 1, (n,), generator=rng, device=where).cpu()
-        return self._walk(order, keys, self.portions[: len(self)], training=True)
+        own = self._portions(whole_small=True)[: len(self)]
+        return self._walk(order, keys, own, training=True)
 
     def batches(self) -> Iterator[Batch]:
         """Give all images once, in order, as they are evaluated, the last batch included.

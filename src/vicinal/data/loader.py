@@ -90,8 +90,15 @@ class Loader:
     @property
     def portions(self) -> list[slice]:
         """The own rows of every batch, an incomplete last one included."""
+        return self._portions()
+
+    def _portions(self, *, whole_small: bool = False) -> list[slice]:
         return portions(
-            len(self.split), batch_size=self.batch_size, rank=self.rank, world=self.world
+            len(self.split),
+            batch_size=self.batch_size,
+            rank=self.rank,
+            world=self.world,
+            whole_small=whole_small,
         )
 
     def epoch(self, rng: torch.Generator | None = None) -> Iterator[Batch]:
@@ -104,7 +111,8 @@ class Loader:
             rng: Generator, on the CPU or on the device; torch's global one when not given.
 
         Returns:
-            `len(self)` batches.
+            `len(self)` batches; of several processes' the own rows, and a last batch with fewer
+            than two rows for each whole in every process.
         """
         n, device = len(self.split), self._padded.device
         where = draw_device(rng, device)
@@ -115,7 +123,7 @@ class Loader:
         return self._walk(order.to(device, non_blocking=device.type == "cuda"), crops)
 
     def _walk(self, order: Tensor, crops: Crops) -> Iterator[Batch]:
-        for rows in self.portions[: len(self)]:
+        for rows in self._portions(whole_small=True)[: len(self)]:
             index = order[rows]
             x = crop_padded(self._padded, crops[rows], index=index)
             yield self._to_float(x), self._y[index]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vicinal._checks import InputError, count
-from vicinal.maths.share import own_rows
+from vicinal.maths.share import own_rows, too_small
 
 __all__ = ["batch_sizes", "check_portion", "portions"]
 
@@ -48,7 +48,9 @@ def batch_sizes(n: int, *, batch_size: int, drop_last: bool = False) -> list[int
     return [batch_size] * whole + [rest] * (rest > 0 and not drop_last)
 
 
-def portions(n: int, *, batch_size: int, rank: int = 0, world: int = 1) -> list[slice]:
+def portions(
+    n: int, *, batch_size: int, rank: int = 0, world: int = 1, whole_small: bool = False
+) -> list[slice]:
     """Give the rows of every batch of n images that one process owns; the last may be none.
 
     Args:
@@ -56,6 +58,7 @@ def portions(n: int, *, batch_size: int, rank: int = 0, world: int = 1) -> list[
         batch_size: Rows of a complete batch.
         rank: The process, from 0.
         world: How many processes there are.
+        whole_small: Whether a batch of fewer than two rows for each goes to every process whole.
 
     Returns:
         One slice of 0..n-1 per batch.
@@ -66,6 +69,7 @@ def portions(n: int, *, batch_size: int, rank: int = 0, world: int = 1) -> list[
     """
     found = []
     for step, rows in enumerate(batch_sizes(n, batch_size=batch_size)):
-        own, start = own_rows(rows, rank=rank, world=world), step * batch_size
+        whole, start = whole_small and too_small(rows, world), step * batch_size
+        own = slice(0, rows) if whole else own_rows(rows, rank=rank, world=world)
         found.append(slice(start + own.start, start + own.stop))
     return found

@@ -9,9 +9,9 @@ import torch
 
 from vicinal._checks import InputError
 from vicinal._typing import Batch
-from vicinal.maths.share import Share, row_counts
+from vicinal.maths.share import Share, row_counts, too_small
 
-__all__ = ["Loader", "SharedLoader", "batches_of", "counted"]
+__all__ = ["Loader", "SharedLoader", "batches_of", "counted", "counted_here"]
 
 
 class Loader(Protocol):
@@ -28,7 +28,10 @@ class Loader(Protocol):
 
 @runtime_checkable
 class SharedLoader(Loader, Protocol):
-    """Training data of one of several processes: the own rows of every batch."""
+    """Training data of one of several processes: the own rows of every batch.
+
+    A last batch with fewer than two rows for each process comes whole in every one.
+    """
 
     @property
     def sizes(self) -> Sequence[int]:
@@ -58,11 +61,15 @@ def batches_of(loader: Loader, order: torch.Generator, *, rng: torch.Generator) 
             f"train together; {type(loader).__name__} has none. Hand over a data.Loader with rank "
             "and world?"
         )
-    return counted(loader.epoch(order), loader.sizes, rng)
+    return counted(loader.epoch(order), loader.sizes, rng, whole_small=True)
 
 
 def counted(
-    batches: Iterable[Batch], sizes: Sequence[int], rng: torch.Generator | None
+    batches: Iterable[Batch],
+    sizes: Sequence[int],
+    rng: torch.Generator | None,
+    *,
+    whole_small: bool = False,
 ) -> Iterator[Batch]:
     """Tell a share before every batch how many rows each process has.
 
@@ -70,6 +77,7 @@ def counted(
         batches: The own rows of every batch; a last one may be missing, where there is no own row.
         sizes: The rows of every batch, over all processes.
         rng: The share; nothing is told to any other generator.
+        whole_small: Whether every process has the whole of a batch too small to be cut.
 
     Yields:
         The batches.
@@ -79,11 +87,26 @@ def counted(
     """
     for step, (x, y) in enumerate(batches):
         if isinstance(rng, Share):
-            rng.counts = row_counts(sizes[step], rng.world) if step < len(sizes) else ()
-            if not rng.counts or rng.counts[rng.rank] != len(x):
+            rows = sizes[step] if step < len(sizes) else 0
+            rng.whole = whole_small and too_small(rows, rng.world)
+            rng.counts = [rows] * rng.world if rng.whole else row_counts(rows, rng.world)
+            if not rows or rng.counts[rng.rank] != len(x):
                 raise InputError(
                     f"`loader` must yield the rows of process {rng.rank} of {rng.world} in batches "
                     f"of {list(sizes[:3])}, ...; got {len(x)} of batch {step + 1}. Are its `rank` "
                     "and `world` given?"
                 )
         yield x, y
+
+
+def counted_here(n: int, rng: torch.Generator) -> int:
+    """Count the own images for the sums over all processes, so that each image counts once.
+
+    Args:
+        n: The own images of a batch.
+        rng: What the objective draws from; a share knows whether all have the same images.
+
+    Returns:
+        n, or 0 where the first process counts these images for all.
+    """
+    return 0 if isinstance(rng, Share) and rng.whole and rng.rank > 0 else n

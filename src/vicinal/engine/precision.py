@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, TypeAlias, get_args
 
 import torch
@@ -36,6 +36,8 @@ def autocast(precision: Precision, device: torch.device) -> AbstractContextManag
         torch.bfloat16
     """
     choice("precision", precision, get_args(Precision))
+    if precision == "fp32" and not torch.is_autocast_enabled(device.type):
+        return nullcontext()
     # Autocast's cache keeps bf16 copies of the weights, which go stale when an objective moves the
     # weights between two forwards (AWP): its second forward would silently see the first's weights.
     return torch.autocast(

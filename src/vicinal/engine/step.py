@@ -66,7 +66,8 @@ def make_step(work: Work, x: Tensor, y: Tensor, *, rng: torch.Generator) -> Tens
     its running statistics k times. A batch of fewer than 2 k images is cut into fewer parts.
 
     Of several processes each weights its losses by its share of all the images, so that the
-    gradient, averaged once per step, is that of the mean over them.
+    gradient, averaged once per step, is that of the mean over them. Where each has all the images
+    (`Share.whole`) the shares are equal and the average is each one's gradient.
 
     Args:
         work: What the step works on.
@@ -88,9 +89,10 @@ def make_step(work: Work, x: Tensor, y: Tensor, *, rng: torch.Generator) -> Tens
         if isinstance(rng, Share):
             rng.counts = [n // k + (i < n % k) for n in rows]
         with unreduced(work.risk, last=i == k - 1):
-            loss = _loss(work, part_x, part_y, rng) * (len(part_x) / len(x))
+            loss = _scaled(_loss(work, part_x, part_y, rng), len(part_x) / len(x))
             # Gradients are averaged over the processes, each of which has a share of the rows.
-            (loss * (len(rows) * len(x) / sum(rows))).backward()  # type: ignore[no-untyped-call]
+            share = _scaled(loss, len(rows) * len(x) / sum(rows))
+            share.backward()  # type: ignore[no-untyped-call]
         total += loss.detach().float()
     work.optimizer.step()
     if work.average is not None:
@@ -101,6 +103,10 @@ def make_step(work: Work, x: Tensor, y: Tensor, *, rng: torch.Generator) -> Tens
 def _rows(rng: torch.Generator, n: int) -> list[int]:
     """Count the images that each process has of this batch; one alone has them all."""
     return (rng.sizes(n) if isinstance(rng, Share) else None) or [n]
+
+
+def _scaled(loss: Tensor, factor: float) -> Tensor:
+    return loss if factor == 1.0 else loss * factor
 
 
 def _loss(work: Work, x: Tensor, y: Tensor, rng: torch.Generator) -> Tensor:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from vicinal._checks import InputError, NotFinite, count, number
 from vicinal._typing import Model
-from vicinal.engine.batches import Loader, batches_of
+from vicinal.engine.batches import Loader, batches_of, counted_here
 from vicinal.engine.compiled import Compiled
 from vicinal.engine.distributed import Processes, processes
 from vicinal.engine.ema import Average
@@ -297,10 +297,11 @@ def _steps(job: _Job, epoch: int) -> tuple[Tensor, int]:
     for step, (x, y) in enumerate(batches_of(job.loader, order, rng=rng), 1):
         _set_rate(job, epoch - 1 + (step - 0.5) / job.steps)
         try:
-            total += x.shape[0] * make_step(job.work, x, y, rng=rng)
+            n = counted_here(x.shape[0], rng)
+            total += n * make_step(job.work, x, y, rng=rng)
         except NotFinite as error:
             raise _diverged(job, epoch, "a logit") from error
-        images += x.shape[0]
+        images += n
         if job.report:
             job.report(step, job.steps)
     _check_steps(step, job.steps)

@@ -55,6 +55,8 @@ def _own(
     sizes = rng.sizes(n)
     if sizes is None:
         return make(n, rng.alone)
+    if rng.whole:
+        return make(n, rng)
     # A copy: a view would keep the draw of all processes in memory.
     return torch.split(make(sum(sizes), rng), sizes)[rng.rank].clone()
 
@@ -150,10 +152,11 @@ def permutation(n: int, like: Tensor, rng: torch.Generator | None = None) -> Ten
     def make(n: int, source: torch.Generator | None) -> Tensor:
         return torch.randperm(n, generator=source, device=device)
 
-    sizes = rng.sizes(n) if isinstance(rng, Share) and rng.scope == "local" else None
-    if sizes is None or not isinstance(rng, Share):
-        return moved(_own(make, n, rng), like.device)
-    return moved([make(size, rng) for size in sizes][rng.rank], like.device)
+    if isinstance(rng, Share) and rng.scope == "local" and not rng.whole:
+        sizes = rng.sizes(n)
+        if sizes is not None:
+            return moved([make(size, rng) for size in sizes][rng.rank], like.device)
+    return moved(_own(make, n, rng), like.device)
 
 
 def beta(

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vicinal._checks import InputError, choice, count
 
-__all__ = ["Gather", "Scope", "Share", "own_rows", "partners_from", "row_counts"]
+__all__ = ["Gather", "Scope", "Share", "own_rows", "partners_from", "row_counts", "too_small"]
 
 Scope: TypeAlias = Literal["local", "global"]
 """Where a mixing method looks for partners: among the own rows, or in the whole batch."""
@@ -61,6 +61,23 @@ def row_counts(rows: int, world: int) -> tuple[int, ...]:
     return tuple(span.stop - span.start for span in spans)
 
 
+def too_small(rows: int, world: int) -> bool:
+    """Say whether a batch leaves a process fewer than two rows: a partner, batch statistics.
+
+    Args:
+        rows: Rows of the whole batch.
+        world: How many processes there are.
+
+    Returns:
+        Whether it must not be cut in training; never where a process is alone.
+
+    Example:
+        >>> too_small(3, world=2), too_small(4, world=2)
+        (True, False)
+    """
+    return world > 1 and rows < 2 * world
+
+
 class Share(torch.Generator):
     """A generator that is one of several, alike in every process that works on a batch.
 
@@ -92,6 +109,9 @@ class Share(torch.Generator):
 
     counts: Sequence[int] | None
     """Rows of every process, set before each step; None where all have as many as this one."""
+
+    whole: bool = False
+    """Whether every process has the whole batch, one too small to be cut: no draw is cut then."""
 
     def __new__(
         cls,
@@ -157,10 +177,10 @@ class Share(torch.Generator):
             n: The own rows.
 
         Returns:
-            The own rows to those of all processes; None where partners are local.
+            The own rows to those of all processes; None where partners are local, or all are own.
         """
         sizes, gather = self.sizes(n), self._gather
-        if self.scope == "local" or sizes is None or gather is None:
+        if self.whole or self.scope == "local" or sizes is None or gather is None:
             return None
         return partial(_fetch, gather, sizes)
 

@@ -6,7 +6,6 @@ loader. What is *not* here: reading files (`vicinal.data`) and where the folder 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -30,8 +29,6 @@ __all__ = [
     "validation_batches",
     "with_data",
 ]
-
-_log = logging.getLogger("vicinal")
 
 Images: TypeAlias = data.ImageSet | data.FolderSet
 """A data set, in memory or in files."""
@@ -191,20 +188,12 @@ def training_loader(
         The loader.
     """
     split, _ = splits(recipe, images)
-    rest = len(split) % recipe.batch_size
-    too_small = 0 < rest < 2 * world
-    if too_small and world > 1 and rank == 0:
-        _log.warning(
-            "the last %d images of every epoch are left out: %d processes share a batch, and each "
-            "needs two of its rows.",
-            rest,
-            world,
-        )
     shared: dict[str, Any] = {
         "batch_size": recipe.batch_size,
         "flip": recipe.augment.flip,
         "shuffle": True,
-        "drop_last": too_small,
+        # One image has no partner and no batch statistics.
+        "drop_last": len(split) % recipe.batch_size == 1,
         "device": device,
         "channels_last": recipe.channels_last,
         "rank": rank,
