@@ -9,7 +9,11 @@ An object that is public but missing here fails the suite.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
 
 import nets
 from vicinal import attacks, inputs, labels, objectives
@@ -74,7 +78,10 @@ class InputEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class AttackEntry:
-    """An attack; `eps` is its ball, `identity` its instance of no budget."""
+    """An attack; `eps` is its ball, `identity` its instance of no budget.
+
+    From one that `leaves` alone what is broken, an image costs `passes` at most.
+    """
 
     instance: Attack
     passes: tuple[int, int]
@@ -82,10 +89,23 @@ class AttackEntry:
     eps: float
     norm: str = "linf"
     draws: bool = False
+    leaves: bool = False
 
     @property
     def name(self) -> str:
         return _name(self.instance)
+
+
+def one_step(eps: float) -> Callable[[nn.Module, Tensor, Tensor], Tensor]:
+    """FGSM as another package may have it, for the adapter."""
+
+    def call(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        x = x.clone().requires_grad_(True)
+        loss = nn.functional.cross_entropy(model(x), y, reduction="sum")
+        (gradient,) = torch.autograd.grad(loss, x)
+        return (x + eps * gradient.sign()).clamp(0.0, 1.0)
+
+    return call
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -283,6 +303,13 @@ INPUTS = [
 SOURCE = nets.smooth_net(seed=7)
 FGSM_0 = attacks.FGSM(eps=0.0)
 PGD_0 = attacks.PGD(eps=0.0, step_size=0.0, steps=2)
+MI_0 = attacks.MIFGSM(eps=0.0, steps=2)
+CW_0 = attacks.CWL2(steps=0)
+FAB_0 = attacks.FAB(eps=0.0, steps=2)
+APGD_0 = attacks.APGD(eps=0.0, steps=2)
+THREE_STEPS = attacks.APGD(eps=0.01, steps=3, compact_every=None)
+TWO_GOALS = attacks.APGD(eps=0.01, steps=2, loss="dlr", targets=2, compact_every=None)
+WIDEST = math.sqrt(nets.CHANNELS) * nets.SIDE
 
 ATTACKS = [
     AttackEntry(instance=attacks.FGSM(eps=0.1), passes=(2, 1), identity=FGSM_0, eps=0.1),
@@ -293,6 +320,26 @@ ATTACKS = [
     AttackEntry(instance=attacks.PGD(eps=0.1, step_size=0.05, steps=2, target="least_likely"), passes=(4, 2), identity=PGD_0, eps=0.1, draws=True),
     AttackEntry(instance=attacks.PGD(eps=0.7, step_size=0.2, steps=3, norm="l2"), passes=(4, 3), identity=PGD_0, eps=0.7, norm="l2", draws=True),
     AttackEntry(instance=attacks.PGD(eps=math.inf, step_size=0.01, steps=4, random_start=False), passes=(5, 4), identity=PGD_0, eps=0.04),
+    AttackEntry(instance=attacks.PGD(eps=0.1, step_size=0.05, steps=2, channels_last=True), passes=(4, 2), identity=PGD_0, eps=0.1, draws=True),
+    AttackEntry(instance=attacks.PGD(eps=0.1, step_size=0.05, steps=2, eot=2), passes=(6, 4), identity=PGD_0, eps=0.1, draws=True),
+    AttackEntry(instance=attacks.MIFGSM(eps=0.1, steps=3), passes=(4, 3), identity=MI_0, eps=0.1),
+    AttackEntry(instance=attacks.MIFGSM(eps=0.7, steps=2, norm="l2", target="least_likely", iterate="last"), passes=(4, 2), identity=MI_0, eps=0.7, norm="l2"),
+    AttackEntry(instance=attacks.CWL2(steps=4, search_steps=3, constant=0.1, abort_early=False), passes=(13, 12), identity=CW_0, eps=WIDEST, norm="l2"),
+    AttackEntry(instance=attacks.CWL2(steps=3, search_steps=2, confidence=0.5, constant=0.1, abort_early=False, target="most_confusing"), passes=(7, 6), identity=CW_0, eps=WIDEST, norm="l2"),
+    AttackEntry(instance=attacks.APGD(eps=0.1, steps=3, compact_every=None), passes=(6, 3), identity=APGD_0, eps=0.1, draws=True),
+    AttackEntry(instance=attacks.APGD(eps=0.7, norm="l2", loss="dlr", steps=2, compact_every=None), passes=(5, 2), identity=APGD_0, eps=0.7, norm="l2", draws=True),
+    AttackEntry(instance=attacks.APGD(eps=0.1, loss="dlr", steps=2, targets=3, restarts=2, compact_every=None), passes=(20, 12), identity=APGD_0, eps=0.1, draws=True),
+    AttackEntry(instance=attacks.APGD(eps=0.1, loss="margin", steps=2, target="least_likely", eot=2, compact_every=None), passes=(10, 4), identity=APGD_0, eps=0.1, draws=True),
+    AttackEntry(instance=attacks.AutoAttack(eps=0.01, attacks={"apgd-ce": THREE_STEPS, "apgd-t": TWO_GOALS}), passes=(17, 7), identity=attacks.AutoAttack(eps=0.0, attacks=[APGD_0]), eps=0.01, draws=True, leaves=True),
+    AttackEntry(instance=attacks.Foreign(call=one_step(0.1), eps=0.1), passes=(3, 1), identity=attacks.Foreign(call=one_step(0.0), eps=0.0), eps=0.1),
+    AttackEntry(instance=attacks.FAB(eps=0.1, steps=3, targets=2, bisections=1, compact_every=None), passes=(17, 6), identity=FAB_0, eps=0.1),
+    AttackEntry(instance=attacks.FAB(eps=0.005, steps=1, restarts=4, norm="l2", compact_every=None), passes=(50, 16), identity=FAB_0, eps=0.005, norm="l2", draws=True),
+    AttackEntry(instance=attacks.FMN(eps=0.1, steps=4, compact_every=None), passes=(6, 4), identity=attacks.FMN(eps=0.0), eps=0.1),
+    AttackEntry(instance=attacks.FMN(norm="l2", steps=5, compact_every=None), passes=(7, 5), identity=attacks.FMN(eps=0.0), eps=WIDEST, norm="l2"),
+    AttackEntry(instance=attacks.Square(eps=0.1, queries=4, compact_every=None), passes=(7, 0), identity=attacks.Square(eps=0.0, queries=2), eps=0.1, draws=True),
+    AttackEntry(instance=attacks.Square(eps=0.5, queries=4, norm="l2", restarts=2, loss="ce", compact_every=None), passes=(12, 0), identity=attacks.Square(eps=0.0, queries=2, norm="l2"), eps=0.5, norm="l2", draws=True),
+    AttackEntry(instance=attacks.UniformNoise(eps=0.1, draws=3, compact_every=None), passes=(4, 0), identity=attacks.UniformNoise(eps=0.0, draws=2), eps=0.1, draws=True),
+    AttackEntry(instance=attacks.UniformNoise(eps=0.5, draws=2, norm="l2", compact_every=None), passes=(3, 0), identity=attacks.UniformNoise(eps=0.0, draws=2), eps=0.5, norm="l2", draws=True),
     AttackEntry(instance=attacks.Transfer(source=SOURCE, attack=attacks.FGSM(eps=0.1)), passes=(3, 1), identity=attacks.Transfer(source=SOURCE, attack=FGSM_0), eps=0.1),
     AttackEntry(instance=attacks.Transfer(source=SOURCE, attack=attacks.PGD(eps=0.1, step_size=0.025, steps=2)), passes=(4, 2), identity=attacks.Transfer(source=SOURCE, attack=PGD_0), eps=0.1, draws=True),
 ]

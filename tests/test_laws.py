@@ -105,7 +105,8 @@ def test_no_public_object_is_missing_from_the_catalog(name: str) -> None:
         and getattr(room, name).__module__.startswith(f"{room.__name__}.")
         and "__call__" in vars(getattr(room, name))
     }
-    assert listed == public == {cls.__name__ for cls in table.values()}
+    nameless = {"Foreign"} & public  # holds a callable, which no word can name
+    assert listed == public == {cls.__name__ for cls in table.values()} | nameless
     assert all(getattr(room, cls.__name__) is cls for cls in table.values())
 
 
@@ -470,6 +471,8 @@ def test_one_seed_one_image_and_global_generators_untouched(entry: Any, soft: bo
     with laws.assert_global_rng_untouched():
         first, again, other = act(rng=generator(3)), act(rng=generator(3)), act(rng=generator(4))
     laws.assert_same_bits(first, again)
+    if soft and getattr(entry, "leaves", False):
+        return  # the net errs on all of these, so nothing is attacked
     assert torch.equal(first, other) != entry.draws
 
 
@@ -551,9 +554,10 @@ def test_the_cost_of_an_attack_is_what_it_reports(entry: catalog.AttackEntry, so
         models.append(laws.Counting(attack.source))
         attack = dataclasses.replace(attack, source=models[1])
     result = attack(models[0], images(), given(soft), rng=generator())
-    counted = [model.passes(N) for model in models]
-    assert (sum(f for f, _ in counted), sum(b for _, b in counted)) == entry.passes
     assert result.passes == entry.passes
+    counted = (sum(m.forwards for m in models), sum(m.backwards for m in models))
+    assert counted == getattr(result, "image_passes", None)
+    assert entry.leaves or counted == (N * entry.passes[0], N * entry.passes[1])
 
 
 @every_mover

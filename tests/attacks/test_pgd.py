@@ -272,7 +272,7 @@ def test_integer_labels_of_any_width_are_classes() -> None:
         ({"restarts": 2, "random_start": False}, "`random_start` must be True for more than one"),
         ({"eps": math.inf}, "`random_start` must be False when eps is infinite"),
         ({"iterate": "best"}, "`iterate` must be worst | last"),
-        ({"loss": "dlr"}, "`loss`"),
+        ({"loss": "kl"}, "`loss`"),
         ({"target": "least"}, "`target`"),
         ({"norm": "Linf"}, "`norm`"),
     ],

@@ -48,3 +48,19 @@ def kl_divergence(z: Array, other: Array) -> Array:
         math.fsum(a * math.log(a / b) for a, b in zip(pi, ri, strict=True))
         for pi, ri in zip(p, r, strict=True)
     ])
+
+
+def dlr(z: Array, y: list[int]) -> Array:
+    """-(z_y - max_{k != y} z_k) / (z_(1) - z_(3)) (Croce and Hein 2020, eq. 6)."""
+    over = margin(z, y)
+    tops = [sorted(row, reverse=True) for row in z]
+    return np.array([value / (top[0] - top[2]) for value, top in zip(over, tops, strict=True)])
+
+
+def targeted_dlr(z: Array, y: list[int], t: list[int]) -> Array:
+    """-(z_y - z_t) / (z_(1) - (z_(3) + z_(4)) / 2) (Croce and Hein 2020, eq. 7)."""
+    losses = np.empty(len(z))
+    for i, row in enumerate(z):
+        top = sorted(row, reverse=True)
+        losses[i] = -(row[y[i]] - row[t[i]]) / (top[0] - (top[2] + top[3]) / 2)
+    return losses

@@ -14,22 +14,57 @@ a `Result`. The model is judged in eval mode and left as it was; y may be classe
 """
 
 from vicinal._typing import Attack
+from vicinal.attacks.apgd import APGD
+from vicinal.attacks.autoattack import AutoAttack
+from vicinal.attacks.cw_l2 import CWL2
+from vicinal.attacks.fab import FAB
 from vicinal.attacks.fgsm import FGSM
+from vicinal.attacks.fmn import FMN
+from vicinal.attacks.foreign import Foreign
+from vicinal.attacks.matrix import TransferMatrix, transfer_matrix
+from vicinal.attacks.mi_fgsm import MIFGSM
+from vicinal.attacks.noise import UniformNoise
 from vicinal.attacks.pgd import PGD
 from vicinal.attacks.result import Result
+from vicinal.attacks.square import Square
 from vicinal.attacks.transfer import Transfer
 
 __all__ = [
     # white box
     "FGSM",
     "PGD",
+    "MIFGSM",
+    "CWL2",
+    "APGD",
+    "FAB",
+    "FMN",
     # black box
+    "Square",
+    "UniformNoise",
     "Transfer",
+    "TransferMatrix",
+    "transfer_matrix",
+    # several in a row
+    "AutoAttack",
+    # from elsewhere
+    "Foreign",
     # contract, value and table
     "Attack",
     "Result",
     "ATTACKS",
 ]
 
-ATTACKS: dict[str, type[Attack]] = {"fgsm": FGSM, "pgd": PGD, "transfer": Transfer}
+ATTACKS: dict[str, type[Attack]] = {
+    "fgsm": FGSM,
+    "pgd": PGD,
+    "mi_fgsm": MIFGSM,
+    "cw_l2": CWL2,
+    "apgd": APGD,
+    "fab": FAB,
+    "fmn": FMN,
+    "square": Square,
+    "uniform_noise": UniformNoise,
+    "autoattack": AutoAttack,
+    "transfer": Transfer,
+}
 """The attacks that a recipe or the command line may name."""

@@ -6,20 +6,18 @@ of ALPS 5.3 is `eps=inf, steps=200, step_size=0.01, random_start=False`.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from vicinal._checks import InputError, choice, count, images, labels, logits
-from vicinal._typing import Model, Norm, Passes
+from vicinal._checks import InputError, choice, count
+from vicinal._typing import Model, Norm
+from vicinal.attacks.levers import Levers
 from vicinal.attacks.result import Result
-from vicinal.attacks.strongest import Strongest
-from vicinal.gradients import clean_logits, detached
-from vicinal.inputs.pgd import check_ball, climb, pgd
-from vicinal.inputs.targets import check_target, choose_target
-from vicinal.maths.balls import distance
+from vicinal.attacks.search import Plan, check_plan, search
+from vicinal.inputs.pgd import check_ball
+from vicinal.inputs.targets import check_target
 from vicinal.maths.losses import LOSSES
 
 __all__ = ["PGD"]
@@ -40,6 +38,14 @@ class PGD:
         target: None for any error; "least_likely", "most_confusing", "random" or classes (N,).
         iterate: "worst" keeps the strongest of all iterates; "last" judges only the last iterate of
             each start, as the papers do.
+        compact_every: Fooled images leave the batch every so many steps, and later restarts go on
+            with those that are left; with a target, those that hit it. None keeps all to the end.
+        precision: Arithmetic of the search, "fp32" or "bf16" (autocast).
+        channels_last: Search in channels-last.
+        folded: Search with BatchNorm folded into the convolution before it, where there is one.
+        rounded: Judge, and return, the images rounded to 8 bits; a norm may then exceed eps by half
+            a level where eps or the clean pixels are no whole levels.
+        eot: Average the gradient over so many draws of a model that draws at random.
 
     Example:
         >>> _ = torch.manual_seed(0)
@@ -50,7 +56,10 @@ class PGD:
         True
 
     Cost: restarts x (steps + 1) forward and restarts x steps backward passes; one forward more with
-    a target. Images must lie in [0, 1]; labels, range and logits are checked at the door.
+    a target. With `precision`, `channels_last`, `folded` or `rounded` the model itself judges what
+    was found, in its own arithmetic: one forward more. All of it `eot` times. An image that leaves
+    costs no more: `spent` of the result counts image by image. Images must lie in [0, 1]; labels,
+    range and logits are checked at the door.
     """
 
     eps: float | Tensor
@@ -62,6 +71,12 @@ class PGD:
     loss: str = "ce"
     target: str | Tensor | None = None
     iterate: str = "worst"
+    compact_every: int | None = None
+    precision: str = "fp32"
+    channels_last: bool = False
+    folded: bool = False
+    rounded: bool = False
+    eot: int = 1
 
     def __post_init__(self) -> None:
         check_ball(self.eps, self.step_size, self.norm, self.random_start)
@@ -70,6 +85,7 @@ class PGD:
         choice("loss", self.loss, LOSSES)
         choice("iterate", self.iterate, ("worst", "last"))
         check_target(self.target)
+        check_plan(self._plan)
         if self.restarts > 1 and not self.random_start:
             raise InputError(
                 "`random_start` must be True for more than one restart: without it every restart "
@@ -90,47 +106,25 @@ class PGD:
         Returns:
             The result.
         """
-        began = time.perf_counter()
-        images(x)
-        labels(y, n=x.shape[0])
-        x, y = detached(x), detached(y)
-        t = None
-        if self.target is not None:
-            t = choose_target(self.target, _checked(clean_logits(model, x), y), y, rng=rng)
-        loss = climb(self.loss, y, t, values=True)
-        best = Strongest(y, t, loss)
-        for _ in range(self.restarts):
-            last = pgd(
-                model,
-                x,
-                loss,
-                eps=self.eps,
-                step_size=self.step_size,
-                steps=self.steps,
-                norm=self.norm,
-                random_start=self.random_start,
-                rng=rng,
-                visit=best.visit if self.iterate == "worst" else None,
-            )
-            best.visit(last, _checked(clean_logits(model, last), y))
-        return self._result(x, best, t, began)
+        return search(self._plan, model, x, y, rng=rng)
 
-    def _result(self, x: Tensor, best: Strongest, t: Tensor | None, began: float) -> Result:
-        found = best.found()
-        return Result(
-            adv=found.x,
-            success=found.rank > 0,
-            norms=distance(found.x, x, norm=self.norm),
-            passes=Passes(
-                self.restarts * (self.steps + 1) + (t is not None), self.restarts * self.steps
+    @property
+    def _plan(self) -> Plan:
+        return Plan(
+            eps=self.eps,
+            step_size=self.step_size,
+            steps=self.steps,
+            restarts=self.restarts,
+            random_start=self.random_start,
+            norm=self.norm,
+            loss=self.loss,
+            target=self.target,
+            iterate=self.iterate,
+            momentum=None,
+            compact_every=self.compact_every,
+            levers=Levers(
+                precision=self.precision, channels_last=self.channels_last, folded=self.folded
             ),
-            seconds=time.perf_counter() - began,
-            target=t,
-            target_hit=None if t is None else found.rank == 2,
+            rounded=self.rounded,
+            eot=self.eot,
         )
-
-
-def _checked(z: Tensor, y: Tensor) -> Tensor:
-    logits(z, n=y.shape[0])
-    labels(y, n=y.shape[0], num_classes=z.shape[1])
-    return z

@@ -10,7 +10,7 @@ from torch import Tensor
 from vicinal._typing import LossOfLogits
 from vicinal.maths.simplex import true_class
 
-__all__ = ["Iterate", "Strongest"]
+__all__ = ["Iterate", "Strongest", "stronger"]
 
 
 class Iterate(NamedTuple):
@@ -54,7 +54,24 @@ class Strongest:
         if self._target is not None:
             rank += predicted == self._target
         new = Iterate(x, rank, height)
-        self._best = new if self._best is None else _stronger(self._best, new)
+        self._best = new if self._best is None else stronger(self._best, new)
+
+    def pick(self, stay: Tensor, y: Tensor, t: Tensor | None, loss: LossOfLogits) -> Strongest:
+        """Go on with fewer images, what was found for them kept.
+
+        Args:
+            stay: The rows that stay.
+            y: Their classes or distributions.
+            t: Their targets, or None.
+            loss: Their loss.
+
+        Returns:
+            Another maximum; this one is left as it is.
+        """
+        fewer = Strongest(y, t, loss)
+        if self._best is not None:
+            fewer._best = Iterate(*(part.index_select(0, stay) for part in self._best))
+        return fewer
 
     def found(self) -> Iterate:
         """Give the strongest iterate of each image.
@@ -70,7 +87,16 @@ class Strongest:
         return self._best
 
 
-def _stronger(old: Iterate, new: Iterate) -> Iterate:
+def stronger(old: Iterate, new: Iterate) -> Iterate:
+    """Take the stronger of two iterates, image by image.
+
+    Args:
+        old: The earlier ones.
+        new: The later ones, which win a tie.
+
+    Returns:
+        The stronger ones.
+    """
     better = (new.rank > old.rank) | ((new.rank == old.rank) & (new.height >= old.height))
     return Iterate(
         torch.where(better.view(-1, 1, 1, 1), new.x, old.x),

@@ -21,7 +21,7 @@ from vicinal._typing import BatchNormMode, LossOfLogits, Model, Norm, Passes
 from vicinal.gradients import ascend, clean_logits, detached, differentiable, frozen
 from vicinal.inputs.targets import check_target, choose_target
 from vicinal.maths.balls import per_channel, project, sample, steepest
-from vicinal.maths.losses import LOSSES
+from vicinal.maths.losses import LOSSES, TARGETED
 from vicinal.maths.mixing import Neighbour
 
 __all__ = ["PGD", "aim", "climb", "pgd"]
@@ -31,7 +31,7 @@ def climb(loss: str, y: Tensor, t: Tensor | None, *, values: bool) -> LossOfLogi
     """Say what an attack climbs: away from y, or, with a target, towards t.
 
     Args:
-        loss: "ce" or "margin".
+        loss: "ce", "margin" or "dlr".
         y: Classes (N,) or distributions (N, K).
         t: Target classes (N,), or None.
         values: Whether to check, at the first logits, that they have a column for every class of
@@ -41,12 +41,14 @@ def climb(loss: str, y: Tensor, t: Tensor | None, *, values: bool) -> LossOfLogi
         Logits (N, K) to losses (N,) that rise as the attack succeeds.
     """
     name = LOSSES[choice("loss", loss, LOSSES)]
-    aim, sign = (detached(y), 1) if t is None else (detached(t), -1)
+    own, towards = detached(y), None if t is None else detached(t)
     first = iter((values,))
 
     def height(z: Tensor) -> Tensor:
         labels(y, n=z.shape[0], num_classes=z.shape[1], values=next(first, False))
-        return sign * name(z, aim)
+        if towards is None:
+            return name(z, own)
+        return TARGETED[loss](z, own, towards) if loss in TARGETED else -name(z, towards)
 
     return height
 

@@ -15,7 +15,7 @@ from vicinal._checks import InputError
 from vicinal._typing import Norm
 from vicinal.maths.randomness import normal, uniform
 
-__all__ = ["distance", "per_channel", "project", "sample", "steepest"]
+__all__ = ["distance", "per_channel", "project", "sample", "steepest", "surface"]
 
 
 def per_channel(value: float | Tensor, x: Tensor) -> float | Tensor:
@@ -97,6 +97,35 @@ def sample(
     radius = eps * uniform(size.shape, center, rng) ** (1 / center[0].numel())
     moved: Tensor = center + direction * (radius / size).view(-1, 1, 1, 1)
     return moved
+
+
+def surface(
+    center: Tensor,
+    *,
+    eps: float | Tensor,
+    norm: Norm = "linf",
+    rng: torch.Generator | None = None,
+) -> Tensor:
+    """Draw a point of the ball's surface around each image (not clipped to [0, 1]).
+
+    A draw from the ball is stretched until it touches: for linf a uniform one over its largest
+    entry, for l2 a normal one over its length.
+
+    Args:
+        center: Images, shape (N, C, H, W).
+        eps: Finite radius in pixel units, or one per channel (C,) for linf.
+        norm: "linf" or "l2".
+        rng: Where the draws come from; torch's global generator when not given.
+
+    Returns:
+        Points, shape (N, C, H, W).
+    """
+    if norm == "linf":
+        draw = 2 * uniform(center.shape, center, rng) - 1
+    else:
+        draw = normal(center.shape, center, rng)
+    size = distance(draw, torch.zeros_like(draw), norm=norm).view(-1, 1, 1, 1)
+    return center + per_channel(eps, center) * (draw / size)
 
 
 def distance(x: Tensor, center: Tensor, *, norm: Norm = "linf") -> Tensor:

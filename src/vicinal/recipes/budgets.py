@@ -52,8 +52,8 @@ def moved(
         Fields, nested; none where nothing attacks.
 
     Example:
-        >>> moved({"name": "TRADES", "eps": 0.1, "step_size": 0.025}, eps=lambda eps: 2 * eps)
-        {'eps': 0.2, 'step_size': 0.05}
+        >>> moved({"name": "TRADES", "eps": 0.5, "step_size": 0.125}, eps=lambda eps: eps / 2)
+        {'eps': 0.25, 'step_size': 0.0625}
     """
     inner = {
         word: moved(value, eps=eps, common=common)

@@ -73,7 +73,7 @@ def test_pgd_from_the_same_start(
     if random_start:
         torch.manual_seed(0)
         start = attack.get_random_start(foolbox.models.base.ep.astensor(x), eps).raw
-        monkeypatch.setattr(sys.modules["vicinal.inputs.pgd"], "sample", lambda *_, **__: start)
+        monkeypatch.setattr(sys.modules["vicinal.attacks.search"], "sample", lambda *_, **__: start)
     ours = PGD(
         eps=eps,
         step_size=eps / 4,

@@ -1,0 +1,209 @@
+r"""Square: random search by square windows, without any gradient (Andriushchenko et al. 2020).
+
+Where it finds more than an attack by gradients, the gradients are at fault: it is the alarm for
+masked gradients. The geometry of its proposals is in `maths.squares`. Not here: l1, targets.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from vicinal._checks import choice, count, images, labels, logits, number
+from vicinal._typing import Model, Norm, Passes
+from vicinal.attacks.nearest import check_radius
+from vicinal.attacks.result import Result
+from vicinal.attacks.search import checked
+from vicinal.attacks.survivors import Survivors, pick
+from vicinal.gradients import clean_logits, detached, frozen
+from vicinal.inputs.pgd import climb
+from vicinal.maths.balls import distance
+from vicinal.maths.losses import LOSSES, widen
+from vicinal.maths.randomness import uniform
+from vicinal.maths.simplex import true_class
+from vicinal.maths.squares import (
+    bumps,
+    grid,
+    propose_l2,
+    propose_linf,
+    share_at,
+    side_of,
+    stripes,
+)
+
+__all__ = ["Square"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Square:
+    r"""Try random windows of falling size, and keep what raises the loss.
+
+    Every image has windows and signs of its own, drawn whether it is still searched or not, so that
+    what is found depends neither on its batch mates nor on `compact_every`.
+
+    Args:
+        eps: Radius in pixel units.
+        norm: "linf" or "l2".
+        queries: Proposals tried for each restart.
+        restarts: How many starts.
+        loss: What is climbed, "margin" or "ce".
+        initial_share: Share of the pixels that the first windows hold, p of the paper.
+        compact_every: Images that were fooled leave the batch every so many queries; None for
+            never.
+
+    Example:
+        >>> _ = torch.manual_seed(0)
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
+        >>> x, y = torch.rand(4, 1, 4, 4), torch.tensor([0, 1, 2, 0])
+        >>> result = Square(eps=0.1, queries=50)(model, x, y)
+        >>> result.passes
+        Passes(forward=53, backward=0)
+
+    Differs from AutoAttack's: a window may reach the last row and column, and is drawn for each
+    image instead of for the batch, as in the paper.
+    Cost: for each restart `queries` + 1 forward passes, one for the clean images and one for the
+    verdict; fewer for an image that is fooled: `result.spent` counts them.
+    """
+
+    eps: float
+    norm: Norm = "linf"
+    queries: int = 5000
+    restarts: int = 1
+    loss: str = "margin"
+    initial_share: float = 0.8
+    compact_every: int | None = 10
+
+    def __post_init__(self) -> None:
+        check_radius(self.eps, self.norm, unbounded=False)
+        count("queries", self.queries)
+        count("restarts", self.restarts)
+        choice("loss", self.loss, LOSSES)
+        number("initial_share", self.initial_share, low=0.0, high=1.0, open_low=True)
+        if self.compact_every is not None:
+            count("compact_every", self.compact_every)
+
+    def __call__(
+        self, model: Model, x: Tensor, y: Tensor, *, rng: torch.Generator | None = None
+    ) -> Result:
+        """Attack one batch.
+
+        Args:
+            model: The model; left as it was.
+            x: Images, shape (N, C, H, W), in [0, 1]; not modified.
+            y: Classes (N,) or distributions (N, K).
+            rng: Where starts and windows come from; torch's global generator when not given.
+
+        Returns:
+            The result.
+        """
+        began = time.perf_counter()
+        images(x)
+        labels(y, n=x.shape[0])
+        x, y = detached(x), detached(y)
+        z = checked(clean_logits(model, x), y)
+        search = _Search(self, x, y, z, rng)
+        with frozen(model), torch.no_grad():
+            for _ in range(self.restarts):
+                search.run(model)
+        adv, own, spent = search.best, true_class(y), search.survivors.spent
+        z = checked(clean_logits(model, adv), y)
+        return Result(
+            adv=adv,
+            success=z.argmax(dim=1) != own,
+            norms=distance(adv, x, norm=self.norm),
+            passes=Passes(self.restarts * (self.queries + 1) + 2, 0),
+            seconds=time.perf_counter() - began,
+            clean_correct=~search.wrong,
+            spent=Passes(spent.forward + 2 * x.shape[0], 0),
+        )
+
+
+class _Left(NamedTuple):
+    """The images that are still searched: clean, labels, best so far, its height, if broken."""
+
+    x: Tensor
+    y: Tensor
+    at: Tensor
+    height: Tensor
+    broken: Tensor
+
+
+class _Search:
+    """One call of the attack: the best of every image, and of those left what a query needs."""
+
+    def __init__(
+        self, attack: Square, x: Tensor, y: Tensor, z: Tensor, rng: torch.Generator | None
+    ) -> None:
+        self._attack, self._x, self._y, self._rng = attack, x, y, rng
+        every = attack.compact_every
+        self.survivors = Survivors(x.shape[0], device=x.device, every=every)
+        self.wrong = z.argmax(dim=1) != true_class(y)
+        self._broken = self.wrong.clone()
+        self.best, self._top = x, torch.full_like(widen(z[:, 0]), -math.inf)
+
+    def run(self, model: Model) -> None:
+        """Search once from a new start, and keep what is better than all before."""
+        at = torch.where(self._broken.view(-1, 1, 1, 1), self.best, self._start())
+        height = torch.full_like(self._top, -math.inf)
+        whole = _Left(self._x, self._y, at, height, self._broken)
+        left = self._without_broken(_Left(*pick(self.survivors.rows, *whole)), whole)
+        if len(self.survivors) > 0:
+            left = self._judged(model, left, left.at)
+        for query in range(self._attack.queries):
+            if self.survivors.due(query):
+                left = self._without_broken(left, whole)
+            if len(self.survivors) == 0:
+                break
+            left = self._judged(model, left, self._proposal(left, query))
+        self._write(left, whole)
+        better = self._broken | (height > self._top)
+        self.best = torch.where(better.view(-1, 1, 1, 1), at, self.best)
+        self._top = torch.where(better, height, self._top)
+
+    def _without_broken(self, left: _Left, whole: _Left) -> _Left:
+        if self._attack.compact_every is None:
+            return left
+        self._write(left, whole)
+        return _Left(*pick(self.survivors.leave(left.broken), *left))
+
+    def _write(self, left: _Left, whole: _Left) -> None:
+        for of_all, of_left in zip(whole[2:], left[2:], strict=True):
+            self.survivors.put(of_all, of_left)
+
+    def _start(self) -> Tensor:
+        n, channels, height, width = self._x.shape
+        if self._attack.norm == "linf":
+            return stripes(self._x, self._draw(n, channels, 1, width), eps=self._attack.eps)
+        _, down, across = grid(height, width)
+        return bumps(self._x, self._draw(n, channels + 1, down, across), eps=self._attack.eps)
+
+    def _proposal(self, left: _Left, query: int) -> Tensor:
+        attack, (n, channels, height, width) = self._attack, self._x.shape
+        share = share_at(query, attack.queries, initial=attack.initial_share)
+        side = side_of(share, height, width, norm=attack.norm)
+        (draw,) = pick(self.survivors.rows, self._draw(n, channels + 5))
+        propose = propose_linf if attack.norm == "linf" else propose_l2
+        return propose(left.x, left.at, draw, side=side, eps=attack.eps)
+
+    def _draw(self, *shape: int) -> Tensor:
+        # For all images and in one dtype: what one gets depends on no other and on no precision.
+        return uniform(shape, self._x[:0].float(), self._rng)
+
+    def _judged(self, model: Model, left: _Left, at: Tensor) -> _Left:
+        """Ask the model, and keep what raises the loss or fools it."""
+        z = logits(model(at), n=at.shape[0], values=False)
+        self.survivors.spend(forward=1)
+        height = climb(self._attack.loss, left.y, None, values=False)(z)
+        height = torch.where(height.isnan(), -math.inf, height)
+        fooled = (z.argmax(dim=1) != true_class(left.y)) & (height > -math.inf)
+        take = (fooled | (height > left.height)) & ~left.broken
+        return left._replace(
+            at=torch.where(take.view(-1, 1, 1, 1), at, left.at),
+            height=torch.where(take, height, left.height),
+            broken=left.broken | fooled,
+        )

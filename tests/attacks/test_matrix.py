@@ -1,0 +1,57 @@
+"""The transfer matrix: the single transfers, cell by cell, with every image in it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import nets
+from vicinal._checks import InputError
+from vicinal.attacks import FGSM, PGD, Transfer, transfer_matrix
+from vicinal.gradients import clean_logits
+
+
+def test_every_cell_is_the_transfer_of_its_pair() -> None:
+    models = {name: nets.smooth_net(seed=seed) for seed, name in enumerate("abc")}
+    x = torch.rand(20, nets.CHANNELS, nets.SIDE, nets.SIDE, dtype=torch.float64)
+    y = clean_logits(models["a"], x).argmax(dim=1)
+    attack = FGSM(eps=0.02)
+    sources = {name: models[name] for name in "ab"}
+    found = transfer_matrix(attack, x, y, sources=sources, victims=models)
+    assert found.correct.shape == (2, 3, 20)
+    for i, source in enumerate(sources.values()):
+        assert int(found.failed[i]) == int((~attack(source, x, y).success).sum())
+        for j, victim in enumerate(models.values()):
+            single = Transfer(source=source, attack=attack)(victim, x, y)
+            assert torch.equal(found.correct[i, j], ~single.success)
+    assert bool(found.clean[0].all())
+    assert int(found.failed[0]) > 0  # failed examples are in the table, not left out
+    text = str(found)
+    assert f"{100 * float(found.accuracy[1, 2]):.2f}" in text
+    assert f"{int(found.failed[0])} of 20" in text
+    assert len(text.splitlines()) == 4
+
+
+def test_the_generator_rules() -> None:
+    model = nets.smooth_net()
+    x, y = torch.rand(5, 3, 4, 4, dtype=torch.float64), torch.arange(5)
+    attack = PGD(eps=0.1, step_size=0.05, steps=2)
+    one, same = (
+        transfer_matrix(
+            attack,
+            x,
+            y,
+            sources={"m": model},
+            victims={"m": model},
+            rng=torch.Generator().manual_seed(0),
+        ).correct
+        for _ in range(2)
+    )
+    assert torch.equal(one, same)
+
+
+def test_an_empty_side_is_refused() -> None:
+    model = nets.smooth_net()
+    x, y = torch.rand(5, 3, 4, 4), torch.arange(5)
+    with pytest.raises(InputError, match="`victims`"):
+        transfer_matrix(FGSM(eps=0.1), x, y, sources={"m": model}, victims={})
