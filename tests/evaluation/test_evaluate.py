@@ -286,3 +286,17 @@ def test_batches_are_moved_to_the_models_device() -> None:
     for name in exact:
         assert found.verdicts[name].correct.device.type == "cpu"
         assert abs(found[name] - exact[name]) <= 1 / 60
+
+
+def test_images_that_left_the_batch_are_not_counted_as_if_they_had_stayed() -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
+    x, y = torch.rand(40, 1, 4, 4), torch.arange(40) % 3
+    whole = attacks.PGD(eps=0.5, step_size=0.1, steps=20)
+    leaving = attacks.PGD(eps=0.5, step_size=0.1, steps=20, compact_every=1)
+    counts = []
+    for attack in (whole, leaving):
+        found = evaluate(model, (x, y), attacks={"pgd": attack}, rng=torch.Generator())
+        counts.append(next(r for r in found.records if r["attack"] == "pgd")["forward"])
+    assert counts[0] == 40 * 21
+    assert counts[1] == leaving(model, x, y, rng=torch.Generator()).image_passes.forward < counts[0]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from vicinal._checks import InputError, images, labels, logits
-from vicinal._typing import Attack, Batch, Batches, Model
+from vicinal._typing import Attack, Batch, Batches, Model, Passes
 from vicinal.evaluation.pieces import Pieces, Wrap, with_source
 from vicinal.evaluation.results import CLEAN, WORST, Results, Verdicts
 from vicinal.gradients import clean_logits
@@ -146,11 +146,14 @@ def _attacked(
     attack: Attack, model: Model, x: Tensor, y: Tensor, rng: torch.Generator | None, wrap: Wrap
 ) -> Verdicts:
     result = with_source(attack, wrap)(wrap(model), x, y, rng=rng)
+    # Where images leave the batch once fooled, an attack of ours adds up what each of them cost.
+    own = Passes(result.passes.forward * x.shape[0], result.passes.backward * x.shape[0])
+    spent = getattr(result, "image_passes", own)
     return Verdicts(
         correct=(~result.success).cpu(),
         norms=result.norms.float().cpu(),
-        forward=result.passes.forward * x.shape[0],
-        backward=result.passes.backward * x.shape[0],
+        forward=spent.forward,
+        backward=spent.backward,
         seconds=result.seconds,
     )
 
