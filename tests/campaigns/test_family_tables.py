@@ -35,7 +35,6 @@ def test_every_method_of_the_recipe_is_a_row_and_no_other(table: str) -> None:
     found = family_cells(table, scale="full", overrides={})
     assert {cell.key for cell in found} == set(methods(str(found[0].recipe)))
     assert {cell.metric for cell in found} == {"accuracy"}
-    assert {cell.paper for cell in found} == {None}
 
 
 def test_overrides_of_the_evaluation_change_the_budget() -> None:

@@ -1,4 +1,4 @@
-"""Tables of the whole family: every method in one set-up, clean and attacked, without a paper."""
+"""Tables of the whole family: every method in one set-up, clean and attacked, no paper's own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from vicinal.campaigns.cell import Cell
+from vicinal.campaigns.family_claims import claimed
 from vicinal.campaigns.own_tables import at_scale
 from vicinal.campaigns.threats import Threat
 from vicinal.recipes.schema import Evaluation
@@ -91,6 +92,7 @@ def family_cells(table: str, *, scale: str, overrides: Mapping[str, Any]) -> lis
             condition=condition,
             metric="accuracy",
             threat=threat,
+            paper=claimed(key, threat) if resolved.dataset == "cifar10" else None,
             decimals=1,
             recipe=resolved.name,
         )

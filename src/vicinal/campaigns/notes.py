@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from vicinal.campaigns.alps_tables import CONTROLS
 from vicinal.campaigns.cell import RATIOS, Cell
+from vicinal.campaigns.family_claims import told
 from vicinal.campaigns.plan import Facts, Plan
 from vicinal.campaigns.threats import SOURCE_SEED
 from vicinal.recipes import files
@@ -48,6 +49,7 @@ def notes(plan: Plan, failures: Mapping[str, str]) -> list[str]:
         *_images(plan),
         *_attacks([cell for cell in plan.cells if cell.recipe in plan.facts]),
         *_scores([cell for cell in plan.cells if cell.recipe in plan.facts]),
+        *_claims(plan.cells),
         *_missing(plan),
         *_not_yet(plan.cells),
         *(f"Failed: {task}: {why}" for task, why in failures.items()),
@@ -168,6 +170,11 @@ def _scores(cells: Sequence[Cell]) -> list[str]:
 def _not_yet(cells: Sequence[Cell]) -> list[str]:
     lacking = {cell.lacking for cell in cells if cell.lacking}
     return [f"Not yet: {_and(lacking)}, not built so far."] if lacking else []
+
+
+def _claims(cells: Sequence[Cell]) -> list[str]:
+    own = any(cell.table.startswith("family/") and cell.paper is not None for cell in cells)
+    return [told()] if own else []
 
 
 def _missing(plan: Plan) -> list[str]:
