@@ -17,6 +17,7 @@ from benchmarks import (
     ceiling,
     engine_epoch,
     formats,
+    objectives,
     report,
     settings,
     steps,
@@ -31,6 +32,7 @@ __all__ = ["BENCHMARKS", "main"]
 Measure: TypeAlias = Callable[[settings.Settings, Bar], list[Comparison | Figure]]
 BENCHMARKS: dict[str, Measure] = {
     "steps": steps.measure,
+    "objectives": objectives.measure,
     "engine": engine_epoch.measure,
     "attack": attack_loop.measure,
     "augmentation": augmentation.measure,

@@ -26,6 +26,7 @@ from benchmarks import (
     report,
     timing,
 )
+from benchmarks import objectives as objectives_bench
 from benchmarks.formats import Format
 from benchmarks.progress import Bar
 from benchmarks.settings import Settings, quick, usual
@@ -34,7 +35,9 @@ from vicinal._checks import InputError
 from vicinal.data import Split
 
 CPU = torch.device("cpu")
-TINY = dataclasses.replace(quick(CPU), pairs=2, batch=4, images=16, workers=0, side=16)
+TINY = dataclasses.replace(
+    quick(CPU), pairs=2, warmup=0, batch=4, pgd_steps=1, images=16, workers=0, side=16
+)
 
 
 # the statistics
@@ -219,6 +222,73 @@ def test_the_timed_step_does_all_its_work_and_moves_no_weight() -> None:
     assert all(starmap(torch.equal, zip(before, net.parameters(), strict=True)))
     assert all(weight.grad is not None and weight.grad.any() for weight in net.parameters())
     assert all("momentum_buffer" in optimizer.state[weight] for weight in net.parameters())
+
+
+def counted(net: nn.Module) -> Counter[str]:
+    """Count the passes through a net, and through its copies, by kind."""
+    passes: Counter[str] = Counter()
+
+    def note(module: nn.Module, args: Any, z: torch.Tensor) -> None:
+        del args
+        trained = any(weight.requires_grad for weight in module.parameters())
+        mode = "train" if module.training else "eval"
+        kind = f"{mode}, {'weights' if trained else 'no weights'}"
+        passes.update([f"forward: {kind}"])
+        if z.requires_grad:
+            z.register_hook(lambda _: passes.update([f"backward: {kind}"]))  # type: ignore[no-untyped-call]
+
+    net.register_forward_hook(note)
+    return passes
+
+
+@pytest.mark.parametrize(
+    "candidate", objectives_bench.candidates(steps=2), ids=lambda candidate: candidate.name
+)
+def test_the_bare_step_makes_the_passes_of_its_objective_kind_by_kind(
+    candidate: objectives_bench.Candidate,
+) -> None:
+    net = models.preactresnet18(width=2).train()
+    passes, batch = counted(net), nets.batch_of(TINY)
+    optimizer = nets.still_sgd(net)
+    nets.training_step(net, optimizer, candidate.objective, batch, repeats=1)()
+    theirs = dict(passes)
+    passes.clear()
+    bare = objectives_bench.bare_of(candidate.objective)
+    objectives_bench.bare_step(net, optimizer, batch, bare, repeats=1)()
+    assert passes == theirs
+    told = candidate.objective.passes
+    for direction, n in (("forward", told.forward), ("backward", told.backward)):
+        assert sum(k for kind, k in passes.items() if kind.startswith(direction)) == n
+    assert net.training
+
+
+@pytest.mark.parametrize(("outer", "rounds"), [(1, 1), (2, 1), (1, 2)])
+def test_a_bare_step_leaves_the_gradient_of_its_outer_passes_alone(outer: int, rounds: int) -> None:
+    net, (x, y) = nets.preactresnet18(TINY), nets.batch_of(TINY)
+    before = [weight.clone() for weight in net.parameters()]
+    bare = objectives_bench.Bare(looks=1, inner=2, outer=outer, rounds=rounds)
+    objectives_bench.bare_step(net, nets.still_sgd(net), (x, y), bare, repeats=2)()
+    assert all(starmap(torch.equal, zip(before, net.parameters(), strict=True)))
+    found = [weight.grad for weight in net.parameters()]
+    net.zero_grad()
+    nn.functional.cross_entropy(net(x), y).backward()  # type: ignore[no-untyped-call]
+    for weight, gradient in zip(net.parameters(), found, strict=True):
+        assert gradient is not None
+        assert weight.grad is not None
+        torch.testing.assert_close(gradient, outer * rounds * weight.grad, rtol=1e-4, atol=1e-5)
+
+
+def test_every_published_objective_but_erm_stands_against_bare_passes() -> None:
+    found = objectives_bench.candidates(steps=10)
+    assert {type(one.objective) for one in found} == set(objectives.OBJECTIVES.values()) - {
+        objectives.ERM,
+        objectives.Vicinal,
+    }
+    assert len({one.name for one in found}) == len(found)
+    assert {one.name: one.at_most for one in found if one.at_most != 1.05} == {
+        "FeatureScatter": 1.10,
+        "AVmixup over FeatureScatter": 1.10,
+    }
 
 
 def test_a_bare_epoch_makes_its_steps_in_train_mode() -> None:

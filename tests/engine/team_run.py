@@ -201,7 +201,7 @@ def every_objective(case: str) -> Outcome:
     del case
     rule: dict[str, Any] = {"optimizer": SGD(lr=0.02), "epochs": 1, "mix_scope": "global"}
     found = [outcome(small_net(), entry.instance, **rule) for entry in catalog.OBJECTIVES]
-    return {"weights": [one["weights"] for one in found]}
+    return {key: [one[key] for one in found] for key in ("losses", "weights")}
 
 
 def with_batch_statistics(case: str) -> Outcome:
@@ -282,7 +282,11 @@ def judged(case: str) -> Outcome:
     found = together.evaluate(
         model, shared, attacks=named, keys=(1, "evaluation"), report=lambda _, n: seen.append(n)
     )
-    verdicts = {name: vars(verdict) for name, verdict in found.verdicts.items()}
+    told = ("correct", "norms", "forward", "backward", "logits", "classes")
+    verdicts = {
+        name: {key: getattr(verdict, key) for key in told}
+        for name, verdict in found.verdicts.items()
+    }
     return {"verdicts": verdicts, "seen": sum(seen)}
 
 

@@ -6,6 +6,7 @@ probability 1e-6 at most.
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from oracles import manifold as oracle
 from vicinal import inputs, models
 from vicinal._checks import InputError
 from vicinal.objectives import ERM, ManifoldMixUp
+from vicinal.objectives.manifold_mixup import _draw_place
 
 PLACES = ("input", "0", "1", "2", "3", "4", "5")
 """What may be named in `net`; a mixture moves through its linear layers as it is."""
@@ -175,6 +177,54 @@ NETS: list[tuple[nn.Module, int, str]] = [
     (models.resnet50(width=2), 3, "layer1 layer2 layer3 layer4"),
     (models.digits_net(width=2), 1, "stage1 stage2 stage3"),
 ]
+
+
+class Elsewhere:
+    """A generator of an accelerator: its state can be read, a draw from it fails here."""
+
+    device = torch.device("cuda")
+
+    def __init__(self, offset: int) -> None:
+        self.state = torch.tensor([*(7).to_bytes(8, "little"), *offset.to_bytes(8, "little")])
+
+    def get_state(self) -> Tensor:
+        return self.state.byte()
+
+
+def test_on_an_accelerator_the_layer_is_a_function_of_the_generators_state() -> None:
+    """The state is a seed and a count of draws; 600 states fill 3 places evenly."""
+    found = [[_draw_place(3, Elsewhere(4 * k)) for k in range(600)] for _ in range(2)]  # type: ignore[arg-type]
+    assert found[0] == found[1]
+    assert stats.chisquare(np.bincount(found[0], minlength=3)).pvalue > 1e-6
+    following = [3 * a + b for a, b in itertools.pairwise(found[0])]
+    assert stats.chisquare(np.bincount(following, minlength=9)).pvalue > 1e-6
+
+
+def test_on_the_cpu_the_generator_itself_is_drawn_from() -> None:
+    rng, twin, third = generator(), generator(), generator()
+    drawn = [_draw_place(5, rng) for _ in range(20)]
+    assert drawn == [int(torch.randint(5, (1,), generator=twin)) for _ in range(20)]
+    torch.set_rng_state(third.get_state())
+    assert [_draw_place(5, None) for _ in range(20)] == drawn
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_step_on_cuda_waits_for_nothing_and_repeats_itself() -> None:
+    model = models.preactresnet18(width=4).cuda()
+    x, y = torch.rand(8, 3, 32, 32, device="cuda"), torch.arange(8, device="cuda")
+    losses, objective = list[Tensor](), ManifoldMixUp()
+    objective(model, x, y)
+    for _ in range(2):
+        rng = torch.Generator("cuda").manual_seed(3)
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            losses += [objective(model.eval(), x, y, rng=rng) for _ in range(8)]
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    told = [round(loss.item(), 5) for loss in losses]
+    assert told[:8] == told[8:]
+    assert len(set(told[:8])) == 8
 
 
 @pytest.mark.parametrize(("model", "channels", "stages"), NETS)

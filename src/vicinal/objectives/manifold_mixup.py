@@ -9,6 +9,7 @@ g_k is the model up to layer k, f_k the rest of it, and S the layers to choose f
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import torch
@@ -48,7 +49,8 @@ class ManifoldMixUp:
     layer serve the batch. What it leaves open, the layers, is every stage here; the authors mix at
     the input and the first ones. A model inside DistributedDataParallel is looked through. A
     compiled one runs uncompiled where a hidden layer is drawn; leave the objective itself
-    uncompiled. Cost: one forward and one backward pass.
+    uncompiled. The layer is drawn on the CPU, from a child of the generator where that is on an
+    accelerator, so nothing waits for the device. Cost: one forward and one backward pass.
     """
 
     alpha: float = 2.0
@@ -83,10 +85,18 @@ class ManifoldMixUp:
         at_least_two(x, who="ManifoldMixUp")
         places = find_layers(model, self.layers)
         mix = inputs.MixUp(alpha=self.alpha).draw(x, rng=rng)
-        # The host reads this draw; without a generator it is made where that waits for nothing.
-        like = torch.empty(0, device="cpu" if rng is None else rng.device)
-        k = int(integers(1, high=len(places), like=like, rng=rng, common=True))
-        z = widen(training_logits(forward_mixed(model, x, mix, after=places[k]), n=len(x)))
+        after = places[_draw_place(len(places), rng)]
+        z = widen(training_logits(forward_mixed(model, x, mix, after=after), n=len(x)))
         labels(y, n=len(x), num_classes=z.shape[1], values=y.device.type == "cpu")
         q = Mixing()(as_distribution(y, like=z), z.detach(), mix=mix)
         return cross_entropy(z, q).mean()
+
+
+def _draw_place(n: int, rng: torch.Generator | None) -> int:
+    """Draw an index below n that the host may read without waiting for an accelerator."""
+    if rng is not None and rng.device.type != "cpu":
+        # Unlike its draws, the state of such a generator lies with the host; each draw changes it.
+        state = bytes(rng.get_state().tolist())
+        seed = int.from_bytes(hashlib.sha256(state).digest()[:8], "big") >> 1
+        rng = torch.Generator().manual_seed(seed)
+    return int(integers(1, high=n, like=torch.empty(0), rng=rng, common=True))
