@@ -17,7 +17,16 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from vicinal._checks import InputError, choice, logits
 from vicinal._typing import BatchNormMode, LossOfLogits, Model
 
-__all__ = ["ascend", "clean_logits", "detached", "differentiable", "frozen", "input_gradient"]
+__all__ = [
+    "Slope",
+    "ascend",
+    "clean_logits",
+    "detached",
+    "differentiable",
+    "frozen",
+    "input_gradient",
+    "undisturbed",
+]
 
 
 @contextmanager
@@ -74,6 +83,22 @@ def differentiable() -> Generator[None]:
         yield
 
 
+@contextmanager
+def undisturbed(x: Tensor) -> Generator[None]:
+    """Let an attack do its own arithmetic: gradients are allowed, the caller's autocast is off.
+
+    What is found and judged inside does not depend on where the attack is called from.
+
+    Args:
+        x: The images, for their device.
+
+    Yields:
+        Nothing.
+    """
+    with differentiable(), torch.autocast(x.device.type, enabled=False):
+        yield
+
+
 def detached(tensor: Tensor) -> Tensor:
     """Cut a tensor from any graph; a copy where autograd could not use the original.
 
@@ -122,6 +147,10 @@ def input_gradient(model: Model, x: Tensor, loss: LossOfLogits) -> tuple[Tensor,
     return gradient, z.detach()
 
 
+Slope = Callable[[Model, Tensor, LossOfLogits], tuple[Tensor, Tensor]]
+"""How a gradient and its logits are taken: `input_gradient`, or a mean of several."""
+
+
 def ascend(
     model: Model,
     start: Tensor,
@@ -130,10 +159,12 @@ def ascend(
     steps: int,
     move: Callable[[Tensor, Tensor], Tensor],
     visit: Callable[[Tensor, Tensor], None] | None = None,
+    slope: Slope = input_gradient,
 ) -> Tensor:
     """Climb a loss by steps along the input gradient: the only such loop of the library.
 
-    Cost: `steps` forward and `steps` backward passes. Nothing waits for the device.
+    Cost: `steps` forward and `steps` backward passes, each as often as `slope` makes it. Nothing
+    waits for the device.
 
     Args:
         model: The model, usually inside `frozen`.
@@ -143,13 +174,15 @@ def ascend(
         move: Takes the iterate and its gradient, returns the next iterate.
         visit: Told every iterate with its logits before the step leaves it; the last iterate is
             not visited, its logits would cost one more forward pass.
+        slope: Takes the model, an iterate and the loss, gives the gradient that is followed and the
+            logits that are visited.
 
     Returns:
         The last iterate, shape (N, C, H, W), detached.
     """
     x = start.detach()
     for _ in range(steps):
-        gradient, z = input_gradient(model, x, loss)
+        gradient, z = slope(model, x, loss)
         if visit is not None:
             visit(x, z)
         x = move(x, gradient)

@@ -63,6 +63,7 @@ def test_the_standard_version_is_the_authors_sequence() -> None:
         assert (t.loss, t.steps, t.restarts, t.targets, t.eot) == ("dlr", 100, 1, 9, 1)
         assert (fab.steps, fab.restarts, fab.targets) == (100, 1, 9)
         assert (square.queries, square.restarts, square.initial_share) == (5000, 1, 0.8)
+        assert square.schedule == 10_000
         assert {a.eps for a in (ce, t, fab, square)} == {0.1}
         assert {a.norm for a in (ce, t, fab, square)} == {norm}
 
@@ -254,3 +255,17 @@ def test_a_bad_field_is_refused_in_a_sentence(fields: dict[str, Any], sentence: 
     with pytest.raises(InputError, match=sentence) as error:
         AutoAttack(**{"eps": 0.1, **fields})
     laws.assert_one_line(error.value)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_rounded_pixels_at_the_rim_of_the_ball_count(dtype: torch.dtype) -> None:
+    """In half precision a corner of the ball lies outside by as much as its pixels are rounded."""
+    model = linear_model(3)[0].to(dtype)
+    x = batch_of(linear_model(3)[0], 40)[0].to(dtype)
+    y = clean_logits(model, x).argmax(dim=1)
+    attack = APGD(eps=0.05, steps=10)
+    alone = attack(model, x, y, rng=seeded())
+    result = AutoAttack(eps=0.05, attacks=[attack])(model, x, y, rng=seeded())
+    assert 0 < int(alone.success.sum()) < 40
+    assert float(alone.norms.float().max()) > 0.05 + 1e-6
+    assert abs(int(result.success.sum()) - int(alone.success.sum())) <= 1

@@ -26,6 +26,7 @@ from vicinal.attacks.mi_fgsm import MIFGSM
 from vicinal.attacks.noise import UniformNoise
 from vicinal.attacks.pgd import PGD
 from vicinal.attacks.result import Result
+from vicinal.attacks.rounded import Rounded
 from vicinal.attacks.square import Square
 from vicinal.attacks.transfer import Transfer
 
@@ -46,6 +47,8 @@ __all__ = [
     "transfer_matrix",
     # several in a row
     "AutoAttack",
+    # on pictures of 8 bits
+    "Rounded",
     # from elsewhere
     "Foreign",
     # contract, value and table
@@ -66,5 +69,6 @@ ATTACKS: dict[str, type[Attack]] = {
     "uniform_noise": UniformNoise,
     "autoattack": AutoAttack,
     "transfer": Transfer,
+    "rounded": Rounded,
 }
 """The attacks that a recipe or the command line may name."""

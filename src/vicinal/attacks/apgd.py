@@ -17,13 +17,13 @@ from torch import Tensor
 from vicinal._checks import InputError, budget, choice, count, images, labels, number
 from vicinal._typing import LossOfLogits, Model, Norm, Passes
 from vicinal.attacks.adaptive import AdaptiveWalk
-from vicinal.attacks.eot import Draws, mean_logits, over_draws
+from vicinal.attacks.eot import Draws, mean_logits, mean_slope, over_draws
 from vicinal.attacks.levers import Levers
 from vicinal.attacks.result import Result
 from vicinal.attacks.search import checked
 from vicinal.attacks.strongest import Iterate, Strongest, stronger
 from vicinal.attacks.survivors import Survivors, pick
-from vicinal.gradients import ascend, clean_logits, detached, differentiable, frozen
+from vicinal.gradients import ascend, clean_logits, detached, frozen, undisturbed
 from vicinal.inputs.pgd import climb
 from vicinal.inputs.targets import check_target, choose_target
 from vicinal.maths.balls import distance, surface
@@ -53,7 +53,8 @@ class APGD:
         rho: The share of steps between checkpoints that must raise the loss.
         compact_every: Fooled images leave the batch every so many steps; with a target, those that
             hit it. None keeps all to the end.
-        precision: Arithmetic of the search, "fp32" or "bf16" (autocast).
+        precision: Arithmetic of the search, "fp32", "bf16" (autocast), or "auto": bf16 where the
+            processor is fast at it.
         channels_last: Search in channels-last.
         folded: Search with BatchNorm folded into the convolution before it, where there is one.
         eot: Average the gradient over so many draws of a model that draws at random.
@@ -136,7 +137,7 @@ class APGD:
         labels(y, n=x.shape[0])
         x, y = detached(x), detached(y)
         hunt = _Hunt(self, model, x, y)
-        with frozen(model), frozen(hunt.searched), differentiable():
+        with frozen(model), frozen(hunt.searched), undisturbed(x):
             target, runs = hunt.run(rng)
             found = hunt.judged()
         forward = runs * (self.steps + 1) + 2
@@ -159,7 +160,7 @@ class _Hunt:
     def __init__(self, attack: APGD, model: Model, x: Tensor, y: Tensor) -> None:
         self._attack, self._x, self._y = attack, x, y
         self._model = _drawing(model, attack.eot)
-        self.searched = _drawing(attack.levers.lower(model), attack.eot)
+        self.searched = attack.levers.lower(model, x.device)
         self._left = Survivors(x.shape[0], device=x.device, every=attack.compact_every)
 
     @property
@@ -223,7 +224,7 @@ class _Hunt:
                 return
             at, seen = self._climb(walk, at, goal, steps)
             if ends:
-                seen.visit(at, self._look(self.searched, at))
+                seen.visit(at, self._look(_drawing(self.searched, attack.eot), at))
             stay = self._settle(seen.found())
             walk.keep(stay)
             (at,) = pick(stay, at)
@@ -239,14 +240,22 @@ class _Hunt:
         self, walk: AdaptiveWalk, at: Tensor, goal: Tensor | None, steps: int
     ) -> tuple[Tensor, Strongest]:
         y, t, aim = self._labels(goal)
-        loss = over_draws(self._height(y, t), self._attack.eot)
-        seen = Strongest(y, aim, self._measure(y, t))
+        loss, draws = self._height(y, t), self._attack.eot
+        seen, height = Strongest(y, aim, self._measure(y, t)), over_draws(loss, draws)
 
         def visit(x: Tensor, z: Tensor) -> None:
-            seen.visit(x, mean_logits(z, self._attack.eot))
-            walk.visit(loss(z))
+            seen.visit(x, mean_logits(z, draws))
+            walk.visit(height(z))
 
-        at = ascend(self.searched, at, loss, steps=steps, move=walk.step, visit=visit)
+        at = ascend(
+            self.searched,
+            at,
+            loss,
+            steps=steps,
+            move=walk.step,
+            visit=visit,
+            slope=mean_slope(draws),
+        )
         self._left.spend(forward=steps, backward=steps)
         return at, seen
 
@@ -258,8 +267,7 @@ class _Hunt:
 
     def _look(self, model: Model, x: Tensor) -> Tensor:
         self._left.spend(forward=1, images=x.shape[0])
-        with torch.autocast(x.device.type, enabled=False):
-            return mean_logits(clean_logits(model, x), self._attack.eot)
+        return mean_logits(clean_logits(model, x), self._attack.eot)
 
     def _settle(self, found: Iterate) -> Tensor | None:
         """Enter what a stretch found, and let the fooled go. The device is waited for."""

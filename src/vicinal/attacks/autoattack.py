@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,35 +20,42 @@ from vicinal._typing import Attack, AttackResult, Model, Norm, Passes
 from vicinal.attacks.apgd import APGD
 from vicinal.attacks.eot import Draws, mean_logits
 from vicinal.attacks.fab import FAB
+from vicinal.attacks.levers import Levers
 from vicinal.attacks.nearest import check_radius
 from vicinal.attacks.result import Result
 from vicinal.attacks.search import checked
 from vicinal.attacks.square import Square
 from vicinal.attacks.strongest import Iterate, Strongest, stronger
 from vicinal.attacks.survivors import Survivors, pick
-from vicinal.gradients import clean_logits, detached, differentiable
+from vicinal.gradients import clean_logits, detached, undisturbed
 from vicinal.maths.balls import distance
 from vicinal.maths.losses import margin
 
 __all__ = ["AutoAttack"]
 
-_DRAWS = 20
+_DRAWS, _SCHEDULE = 20, 10_000
 _SLACK = 1e-5
-"""How far rounding may carry an image out of its ball, and in parts of the radius."""
+"""How far rounding may carry an image out of its ball, in parts of the radius."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AutoAttack:
     """Run a sequence of attacks; each image is attacked until one of them breaks it.
 
-    An attack's word is not taken: what it returns counts where the model errs on it, in float32,
-    and where it lies in the ball and in [0, 1].
+    An attack's word is not taken: what it returns counts where the model errs on it, in its own
+    arithmetic, and where it lies in the ball and in [0, 1]. However fast the searches are made, the
+    model itself is their judge. A model that draws at random is searched as it is.
 
     Args:
         eps: Radius in pixel units.
         norm: "linf" or "l2".
         version: "standard", or "rand" for models that draw at random.
         attacks: Other attacks instead, by name or in a sequence, each for the same ball.
+        precision: Arithmetic of the standard version's searches, all but FAB's: "fp32", "bf16"
+            (autocast), or "auto", bf16 where the processor is fast at it.
+        channels_last: Whether they search in channels-last.
+        folded: Whether they search with BatchNorm folded into the convolution before it, where
+            there is one.
 
     Example:
         >>> _ = torch.manual_seed(0)
@@ -66,6 +74,9 @@ class AutoAttack:
     norm: Norm = "linf"
     version: str = "standard"
     attacks: Mapping[str, Attack] | Sequence[Attack] | None = None
+    precision: str = "auto"
+    channels_last: bool = True
+    folded: bool = True
 
     def __post_init__(self) -> None:
         choice("norm", self.norm, ("linf", "l2"))
@@ -73,6 +84,14 @@ class AutoAttack:
         check_radius(self.eps, self.norm, unbounded=False)
         if self.attacks is not None and len(self.attacks) == 0:
             raise InputError("`attacks` must hold at least one attack, or be None; got none.")
+        _ = self.levers
+
+    @property
+    def levers(self) -> Levers:
+        """What makes the standard version's searches fast; `on` says it for a device."""
+        return Levers(
+            precision=self.precision, channels_last=self.channels_last, folded=self.folded
+        )
 
     @property
     def members(self) -> dict[str, Attack]:
@@ -87,11 +106,13 @@ class AutoAttack:
                 "apgd-ce": APGD(eps=eps, norm=norm, eot=_DRAWS),
                 "apgd-dlr": APGD(eps=eps, norm=norm, eot=_DRAWS, loss="dlr"),
             }
+        exact: dict[str, Any] = {"channels_last": self.channels_last, "folded": self.folded}
+        fast = {**exact, "precision": self.precision}
         return {
-            "apgd-ce": APGD(eps=eps, norm=norm),
-            "apgd-t": APGD(eps=eps, norm=norm, loss="dlr", targets=9),
-            "fab-t": FAB(eps=eps, norm=norm),
-            "square": Square(eps=eps, norm=norm),
+            "apgd-ce": APGD(eps=eps, norm=norm, **fast),
+            "apgd-t": APGD(eps=eps, norm=norm, loss="dlr", targets=9, **fast),
+            "fab-t": FAB(eps=eps, norm=norm, **exact),
+            "square": Square(eps=eps, norm=norm, schedule=_SCHEDULE, **fast),
         }
 
     def __call__(
@@ -111,7 +132,7 @@ class AutoAttack:
         began = time.perf_counter()
         images(x)
         labels(y, n=x.shape[0])
-        with differentiable():
+        with undisturbed(x):
             siege = _Siege(self, model, detached(x), detached(y))
             for name, attack in self.members.items():
                 if len(siege.left) > 0:
@@ -158,11 +179,10 @@ class _Siege:
     def _judged(self, adv: Tensor, x: Tensor, y: Tensor) -> Iterate:
         """Ask the model about images; one that left its ball is no better than the clean one."""
         size = distance(adv, x, norm=self._norm)
-        outside = (size > self._eps * (1 + _SLACK) + _SLACK / 10) | ~_in_range(adv)
+        outside = (size > _rim(self._eps, x.dtype)) | ~_in_range(adv)
         adv = torch.where(outside.view(-1, 1, 1, 1), x, adv)
         asked = Draws(self._model, n=self._draws) if self._draws > 1 else self._model
-        with torch.autocast(x.device.type, enabled=False):
-            z = checked(mean_logits(clean_logits(asked, adv), self._draws), y)
+        z = checked(mean_logits(clean_logits(asked, adv), self._draws), y)
         self.passes = Passes(self.passes.forward + self._draws, self.passes.backward)
         self.left.spend(forward=self._draws)
         judge = Strongest(y, None, lambda z: margin(z, y))
@@ -194,3 +214,9 @@ def _in_range(x: Tensor) -> Tensor:
 
 def _sum(one: Passes, other: Passes) -> Passes:
     return Passes(one.forward + other.forward, one.backward + other.backward)
+
+
+def _rim(eps: float, dtype: torch.dtype) -> float:
+    """Say how far from its center an image of the ball may lie once its pixels are rounded."""
+    rounding = torch.finfo(dtype).eps
+    return eps * (1 + max(_SLACK, 2 * rounding)) + max(_SLACK / 10, rounding / 2)

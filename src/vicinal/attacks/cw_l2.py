@@ -18,15 +18,16 @@ import torch
 from torch import Tensor
 
 from vicinal._checks import count, images, labels, logits, number
-from vicinal._typing import Model, Passes
+from vicinal._typing import Model, Norm, Passes
 from vicinal.attacks.nearby import Nearby
 from vicinal.attacks.result import Result
 from vicinal.attacks.search import checked
 from vicinal.attacks.survivors import Survivors, pick
 from vicinal.attacks.tanh_adam import TanhAdam
-from vicinal.gradients import ascend, clean_logits, detached, differentiable, frozen
+from vicinal.gradients import ascend, clean_logits, detached, frozen, undisturbed
 from vicinal.inputs.targets import check_target, choose_target
 from vicinal.maths.balls import distance
+from vicinal.maths.losses import widen
 from vicinal.maths.simplex import true_class
 
 __all__ = ["CWL2"]
@@ -79,6 +80,11 @@ class CWL2:
         number("learning_rate", self.learning_rate, low=0.0, open_low=True, open_high=True)
         check_target(self.target)
 
+    @property
+    def norm(self) -> Norm:
+        """The norm in which it measures."""
+        return "l2"
+
     @classmethod
     def m_tlat(cls) -> CWL2:
         """The attack of M-TLAT's tables (Laugros et al. 2020): 40 iterations, confidence 50."""
@@ -102,7 +108,7 @@ class CWL2:
         images(x)
         labels(y, n=x.shape[0])
         x, y = detached(x), detached(y)
-        with frozen(model), differentiable():
+        with frozen(model), undisturbed(x):
             z = checked(clean_logits(model, x), y)
             t = None if self.target is None else choose_target(self.target, z, y, rng=rng)
             best = Nearby(x, y, t, confidence=self.confidence)
@@ -123,7 +129,8 @@ class CWL2:
 
     def _search(self, model: Model, x: Tensor, best: Nearby) -> Passes:
         """Try one c after the other."""
-        constant = x.new_full((x.shape[0],), self.constant)
+        # In float32 at least: half precision ends at 65504, below the ceiling.
+        constant = torch.full_like(widen(x[:, 0, 0, 0]), self.constant)
         low, high = torch.zeros_like(constant), torch.full_like(constant, _CEILING)
         forward = backward = 0
         for trial in range(self.search_steps if self.steps else 0):

@@ -3,8 +3,9 @@ r"""Expectation over transformation (Athalye et al. 2018): gradients of a model 
 .. math:: \nabla_x \frac{1}{n} \sum_{i=1}^n \ell(f_i(x), y)
 
 The losses of n forward passes are averaged, not their logits: the gradient of the mean loss is the
-mean of the gradients. Predictions are those of the mean logits. On a model that draws nothing every
-pass is the same, and so is the attack.
+mean of the gradients, which are taken one after the other, so that a single graph is in memory.
+Predictions are those of the mean logits. On a model that draws nothing every pass is the same, and
+so is the attack.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from torch import Tensor, nn
 
 from vicinal._checks import logits
 from vicinal._typing import LossOfLogits, Model
+from vicinal.gradients import Slope, input_gradient
 
-__all__ = ["Draws", "mean_logits", "over_draws"]
+__all__ = ["Draws", "mean_logits", "mean_slope", "over_draws"]
 
 
 class Draws(nn.Module):
@@ -39,6 +41,31 @@ class Draws(nn.Module):
         """Ask the model n times."""
         draws = [logits(self.model(x), n=len(x), values=False) for _ in range(self._n)]
         return torch.cat(draws, dim=1)
+
+
+def mean_slope(n: int) -> Slope:
+    """Average the gradients of n draws; one graph at a time is kept.
+
+    Args:
+        n: How many draws.
+
+    Returns:
+        What `ascend` takes: the mean gradient, and the logits of the draws beside one another,
+        (N, n K).
+    """
+    if n == 1:
+        return input_gradient
+
+    def slope(model: Model, x: Tensor, loss: LossOfLogits) -> tuple[Tensor, Tensor]:
+        total, first = input_gradient(model, x, loss)
+        said = [first]
+        for _ in range(n - 1):
+            gradient, z = input_gradient(model, x, loss)
+            total = total + gradient
+            said.append(z)
+        return total / n, torch.cat(said, dim=1)
+
+    return slope
 
 
 def over_draws(loss: LossOfLogits, n: int) -> LossOfLogits:

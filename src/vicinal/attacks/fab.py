@@ -16,11 +16,12 @@ from torch import Tensor
 
 from vicinal._checks import InputError, count, images, labels, logits
 from vicinal._typing import LossOfLogits, Model, Norm, Passes
+from vicinal.attacks.levers import Levers
 from vicinal.attacks.nearest import Nearest, check_radius
 from vicinal.attacks.result import Result
 from vicinal.attacks.search import checked
 from vicinal.attacks.survivors import Survivors, pick
-from vicinal.gradients import clean_logits, detached, differentiable, frozen, input_gradient
+from vicinal.gradients import clean_logits, detached, frozen, input_gradient, undisturbed
 from vicinal.maths.balls import distance, surface
 from vicinal.maths.hyperplane import reach_hyperplane
 from vicinal.maths.losses import widen
@@ -56,6 +57,9 @@ class FAB:
         bisections: Halvings between what was found and the clean image at the end; the paper makes
             3, AutoAttack none.
         compact_every: Images fooled within eps leave the batch every so many steps; None for never.
+        channels_last: Search in channels-last; what it finds within eps is judged by the model
+            itself before an image leaves.
+        folded: Search with BatchNorm folded into the convolution before it, where there is one.
 
     Example:
         >>> _ = torch.manual_seed(0)
@@ -79,6 +83,8 @@ class FAB:
     targets: int = 9
     bisections: int = 0
     compact_every: int | None = 10
+    channels_last: bool = False
+    folded: bool = False
 
     def __post_init__(self) -> None:
         check_radius(self.eps, self.norm, unbounded=True)
@@ -92,6 +98,17 @@ class FAB:
                 "`eps` must be finite for more than one restart: starts are drawn within it; got "
                 f"inf and {self.restarts} restarts."
             )
+        levers = self.levers
+        if self.eps == math.inf and levers.used:
+            raise InputError(
+                "`channels_last` and `folded` need a finite eps: without one nothing "
+                f"is judged before the end; got eps=inf and {levers}."
+            )
+
+    @property
+    def levers(self) -> Levers:
+        """What makes the search fast; not bfloat16, whose rounding hides the boundary."""
+        return Levers(channels_last=self.channels_last, folded=self.folded)
 
     def __call__(
         self, model: Model, x: Tensor, y: Tensor, *, rng: torch.Generator | None = None
@@ -111,12 +128,13 @@ class FAB:
         images(x)
         labels(y, n=x.shape[0])
         x, own = detached(x), true_class(detached(y))
-        z = checked(clean_logits(model, x), y)
-        with frozen(model), differentiable():
-            search = _Search(self, x, own, z, rng)
-            search.run(model)
-        adv = search.nearest.within()
-        z = checked(clean_logits(model, adv), y)
+        searched = self.levers.lower(model, x.device)
+        with frozen(model), frozen(searched), undisturbed(x):
+            z = checked(clean_logits(model, x), y)
+            search = _Search(self, model, x, own, z, rng)
+            search.run(searched)
+            adv = search.nearest.within()
+            z = checked(clean_logits(model, adv), y)
         runs = min(self.targets, z.shape[1] - 1) * self.restarts
         at_edge = runs if self.eps < math.inf else 0
         spent = search.survivors.spent
@@ -135,9 +153,16 @@ class _Search:
     """One call of the attack: what is nearest, and who is still searched."""
 
     def __init__(
-        self, attack: FAB, x: Tensor, own: Tensor, z: Tensor, rng: torch.Generator | None
+        self,
+        attack: FAB,
+        judge: Model,
+        x: Tensor,
+        own: Tensor,
+        z: Tensor,
+        rng: torch.Generator | None,
     ) -> None:
-        self._attack, self._x, self._own, self._rng = attack, x, own, rng
+        self._attack, self._judge, self._rng = attack, judge, rng
+        self._x, self._own = x, own
         aimed = min(attack.targets, z.shape[1] - 1)
         rivals = z.scatter(1, own.unsqueeze(1), -torch.inf)
         self._targets = rivals.topk(aimed, dim=1).indices.unbind(dim=1)
@@ -145,6 +170,7 @@ class _Search:
         self.survivors = Survivors(x.shape[0], device=x.device, every=every)
         self.nearest = Nearest(x, own, eps=attack.eps, norm=attack.norm)
         self.wrong = self.nearest.visit(x, z, self.survivors.rows)
+        self._sure = self.wrong.clone()
 
     def run(self, model: Model) -> None:
         """Aim at every target from every start, then halve the way back."""
@@ -176,7 +202,18 @@ class _Search:
     def _leave(self, step: int, *parts: Tensor) -> tuple[Tensor, ...]:
         if not self.survivors.due(step):
             return parts
+        if self._attack.levers.used:
+            self._confirm()
         return pick(self.survivors.leave(self.nearest.done[self.survivors.rows]), *parts)
+
+    def _confirm(self) -> None:
+        """Let the model itself judge who is to leave; those whom it gets right are searched on."""
+        rows = (self.nearest.done & ~self._sure).nonzero().squeeze(1)
+        if rows.shape[0] == 0:
+            return
+        z = logits(clean_logits(self._judge, self.nearest.x[rows]), n=rows.shape[0])
+        self.survivors.spend(forward=1, images=rows.shape[0])
+        self._sure[rows] = self.nearest.recheck(rows, z)
 
     def _step(self, model: Model, at: Tensor, t: Tensor) -> Tensor:
         rows = self.survivors.rows

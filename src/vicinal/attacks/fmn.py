@@ -19,7 +19,7 @@ from vicinal.attacks.nearest import Nearest, check_radius
 from vicinal.attacks.result import Result
 from vicinal.attacks.search import checked
 from vicinal.attacks.survivors import Survivors, pick
-from vicinal.gradients import clean_logits, detached, differentiable, frozen, input_gradient
+from vicinal.gradients import clean_logits, detached, frozen, input_gradient, undisturbed
 from vicinal.inputs.pgd import climb
 from vicinal.maths.balls import distance, steepest
 from vicinal.maths.simplex import true_class
@@ -108,11 +108,11 @@ class FMN:
         images(x)
         labels(y, n=x.shape[0])
         x, own = detached(x), true_class(detached(y))
-        with frozen(model), differentiable():
+        with frozen(model), undisturbed(x):
             walk = _Walk(self, x, own)
             walk.run(model)
-        adv = walk.nearest.within()
-        z = checked(clean_logits(model, adv), y)
+            adv = walk.nearest.within()
+            z = checked(clean_logits(model, adv), y)
         spent = walk.survivors.spent
         return Result(
             adv=adv,

@@ -24,8 +24,8 @@ def folded(model: Model) -> Model:
         model: The model; not changed.
 
     Returns:
-        A copy in eval mode with the same logits up to rounding; the model itself where its forward
-        cannot be traced, which is logged.
+        A copy in eval mode with the same logits up to rounding; the model itself where it cannot
+        be copied or its forward traced, which is logged.
 
     Example:
         >>> import torch
@@ -38,11 +38,10 @@ def folded(model: Model) -> Model:
     """
     if not any(isinstance(part, nn.BatchNorm2d) for part in model.modules()):
         return model
-    net = copy.deepcopy(model).eval()
     try:
-        traced = fx.symbolic_trace(net)
+        traced = fx.symbolic_trace(copy.deepcopy(model).eval())
     except Exception as error:
-        _log.warning("BatchNorm stays unfolded, the forward cannot be traced: %s", error)
+        _log.warning("BatchNorm stays unfolded, the model cannot be traced: %s", error)
         return model
     parts = dict(traced.named_modules())
     for node in list(traced.graph.nodes):

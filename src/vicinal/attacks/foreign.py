@@ -20,7 +20,7 @@ from vicinal._checks import InputError, budget, choice, images, labels
 from vicinal._typing import Model, Norm, Passes
 from vicinal.attacks.result import Result
 from vicinal.attacks.search import checked
-from vicinal.gradients import clean_logits, detached, differentiable, frozen
+from vicinal.gradients import clean_logits, detached, frozen, undisturbed
 from vicinal.maths.balls import distance, project
 from vicinal.maths.randomness import integers
 from vicinal.maths.simplex import true_class
@@ -95,12 +95,13 @@ class Foreign:
         labels(y, n=x.shape[0])
         x, y = detached(x), detached(y)
         n, own = x.shape[0], true_class(y)
-        right = checked(clean_logits(model, x), y).argmax(dim=1) == own
         counter = _Counter()
-        with frozen(model), _unwritten(model), counter.at(model), _seeded(x, rng), differentiable():
-            given = self.call(model, x.clone(), own.clone())
-        adv = self._inside(_returned(given, x), x)
-        z = checked(clean_logits(model, adv), y)
+        with undisturbed(x):
+            right = checked(clean_logits(model, x), y).argmax(dim=1) == own
+            with frozen(model), _unwritten(model), counter.at(model), _seeded(x, rng):
+                given = self.call(model, x.clone(), own.clone())
+            adv = self._inside(_returned(given, x), x)
+            z = checked(clean_logits(model, adv), y)
         spent = Passes(counter.forward + 2 * n, counter.backward)
         return Result(
             adv=adv,

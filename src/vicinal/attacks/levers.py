@@ -6,7 +6,7 @@ the search finds is judged by the model itself. Nothing here changes the model.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,9 @@ from vicinal._checks import InputError, choice
 from vicinal._typing import Model
 from vicinal.attacks.folding import folded
 
-__all__ = ["Levers", "Lowered"]
+__all__ = ["Levers", "Lowered", "fast_precision"]
+
+PRECISIONS = ("fp32", "bf16", "auto")
 
 
 class Lowered(nn.Module):
@@ -51,7 +53,7 @@ class Levers:
     """Which levers a search pulls.
 
     Args:
-        precision: "fp32" or "bf16".
+        precision: "fp32", "bf16", or "auto": bf16 where the processor is fast at it.
         channels_last: Whether images are handed over in channels-last.
         folded: Whether BatchNorm is folded into the convolution before it, where there is one.
     """
@@ -61,7 +63,7 @@ class Levers:
     folded: bool = False
 
     def __post_init__(self) -> None:
-        choice("precision", self.precision, ("fp32", "bf16"))
+        choice("precision", self.precision, PRECISIONS)
         for name in ("channels_last", "folded"):
             value = getattr(self, name)
             if not isinstance(value, bool):
@@ -72,16 +74,54 @@ class Levers:
         """Whether any lever is pulled, so that the model itself must judge what is found."""
         return self.precision != "fp32" or self.channels_last or self.folded
 
-    def lower(self, model: Model) -> Model:
+    def on(self, device: torch.device) -> Levers:
+        """Say which levers are pulled on a device.
+
+        Args:
+            device: Where the images lie.
+
+        Returns:
+            The same with "auto" decided.
+        """
+        if self.precision != "auto":
+            return self
+        return replace(self, precision=fast_precision(device))
+
+    def lower(self, model: Model, device: torch.device) -> Model:
         """Give the model that is searched.
 
         Args:
             model: The model; not changed.
+            device: Where the images lie.
 
         Returns:
             The model itself where no lever is pulled.
         """
-        if not self.used:
+        pulled = self.on(device)
+        if not pulled.used:
             return model
-        net = folded(model) if self.folded else model
-        return Lowered(net, precision=self.precision, channels_last=self.channels_last)
+        net = folded(model) if pulled.folded else model
+        return Lowered(net, precision=pulled.precision, channels_last=pulled.channels_last)
+
+
+def fast_precision(device: torch.device) -> str:
+    """Say in which arithmetic a device searches fastest.
+
+    Args:
+        device: The device.
+
+    Returns:
+        "bf16" on a GPU that has it and on a CPU with instructions for it (AVX-512 BF16, AMX), else
+        "fp32".
+
+    Example:
+        >>> fast_precision(torch.device("meta"))
+        'fp32'
+    """
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        tests = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        asked = [getattr(torch.cpu, name, None) for name in tests]
+        fast = device.type == "cpu" and any(test() for test in asked if test is not None)
+    return "bf16" if fast else "fp32"

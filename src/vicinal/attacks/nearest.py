@@ -93,6 +93,22 @@ class Nearest:
         self.norms[rows] = torch.where(take & fooled, size, self.norms[rows])
         return fooled
 
+    def recheck(self, rows: Tensor, z: Tensor) -> Tensor:
+        """Forget those of what was found that do not fool the model after all.
+
+        Args:
+            rows: Where the images stand in the batch, shape (n,).
+            z: What the model itself says of what was found for them, shape (n, K).
+
+        Returns:
+            Which of them fool it, shape (n,), bool.
+        """
+        fooled, height = z.argmax(dim=1) != self._own[rows], margin(z, self._own[rows])
+        self.norms[rows] = self.norms[rows].where(fooled, math.inf)
+        if self._heights is not None:
+            self._heights[rows] = self._heights[rows].where(fooled, height.to(self._heights.dtype))
+        return fooled
+
     def within(self) -> Tensor:
         """Give what was found, brought back into the ball where it lies outside.
 

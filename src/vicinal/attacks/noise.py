@@ -18,7 +18,7 @@ from vicinal.attacks.nearest import Nearest, check_radius
 from vicinal.attacks.result import Result
 from vicinal.attacks.search import checked
 from vicinal.attacks.survivors import Survivors, pick
-from vicinal.gradients import clean_logits, detached, frozen
+from vicinal.gradients import clean_logits, detached, frozen, undisturbed
 from vicinal.maths.balls import distance, project, sample
 from vicinal.maths.simplex import true_class
 
@@ -78,7 +78,7 @@ class UniformNoise:
         x, own = detached(x), true_class(detached(y))
         survivors = Survivors(x.shape[0], device=x.device, every=self.compact_every)
         nearest = Nearest(x, own, eps=self.eps, norm=self.norm)
-        with frozen(model), torch.no_grad():
+        with frozen(model), undisturbed(x), torch.no_grad():
             for draw in range(self.draws):
                 if draw and survivors.due(draw):
                     survivors.leave(nearest.done[survivors.rows])
@@ -93,8 +93,8 @@ class UniformNoise:
                 labels(y_left, n=at.shape[0], num_classes=z.shape[1], values=draw == 0)
                 survivors.spend(forward=1)
                 nearest.visit(at, z, survivors.rows)
-        adv = nearest.within()
-        z = checked(clean_logits(model, adv), y)
+            adv = nearest.within()
+            z = checked(clean_logits(model, adv), y)
         spent = survivors.spent
         return Result(
             adv=adv,

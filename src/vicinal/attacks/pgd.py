@@ -40,7 +40,8 @@ class PGD:
             each start, as the papers do.
         compact_every: Fooled images leave the batch every so many steps, and later restarts go on
             with those that are left; with a target, those that hit it. None keeps all to the end.
-        precision: Arithmetic of the search, "fp32" or "bf16" (autocast).
+        precision: Arithmetic of the search, "fp32", "bf16" (autocast), or "auto": bf16 where the
+            processor is fast at it.
         channels_last: Search in channels-last.
         folded: Search with BatchNorm folded into the convolution before it, where there is one.
         rounded: Judge, and return, the images rounded to 8 bits; a norm may then exceed eps by half

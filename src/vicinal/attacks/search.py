@@ -14,13 +14,13 @@ from torch import Tensor
 
 from vicinal._checks import InputError, count, images, labels, logits
 from vicinal._typing import Model, Norm, Passes
-from vicinal.attacks.eot import Draws, mean_logits, over_draws
+from vicinal.attacks.eot import Draws, mean_logits, mean_slope
 from vicinal.attacks.levers import Levers
 from vicinal.attacks.result import Result
 from vicinal.attacks.strongest import Iterate, Strongest
 from vicinal.attacks.survivors import Survivors, pick
 from vicinal.attacks.walk import BallWalk
-from vicinal.gradients import ascend, clean_logits, detached, differentiable, frozen
+from vicinal.gradients import ascend, clean_logits, detached, frozen, undisturbed
 from vicinal.inputs.pgd import climb
 from vicinal.inputs.targets import choose_target
 from vicinal.maths.balls import distance, sample
@@ -120,9 +120,9 @@ def search(
     began = time.perf_counter()
     images(x)
     labels(y, n=x.shape[0])
-    with differentiable():
+    with undisturbed(x):
         run = _Run(plan, model, detached(x), detached(y), rng)
-    with frozen(model), frozen(run.searched), differentiable():
+    with frozen(model), frozen(run.searched), undisturbed(x):
         for start in run.starts(rng):
             run.climb(start)
         found = run.found()
@@ -146,7 +146,7 @@ class _Run:
         self, plan: Plan, model: Model, x: Tensor, y: Tensor, rng: torch.Generator | None
     ) -> None:
         self._plan, self._model = plan, _drawing(model, plan.eot)
-        self.searched = _drawing(plan.levers.lower(model), plan.eot)
+        self.searched = plan.levers.lower(model, x.device)
         self._all, self._x, self._y = x, x, y
         self._left = Survivors(x.shape[0], device=x.device, every=plan.compact_every)
         self.target, self.clean_correct = None, None
@@ -186,10 +186,11 @@ class _Run:
             at = ascend(
                 self.searched,
                 at,
-                over_draws(self._loss, plan.eot),
+                self._loss,
                 steps=steps,
                 move=walk.step,
                 visit=self._visitor(),
+                slope=mean_slope(plan.eot),
             )
             done += steps
             self._left.spend(forward=steps, backward=steps)
@@ -198,7 +199,8 @@ class _Run:
                 walk.keep(stay)
                 (at,) = pick(stay, at)
         if len(self._left) > 0:
-            self._best.visit(at, checked(self._look(self.searched, at), self._y))
+            searched = _drawing(self.searched, plan.eot)
+            self._best.visit(at, checked(self._look(searched, at), self._y))
 
     def _visitor(self) -> Callable[[Tensor, Tensor], None]:
         first = self._gone is None and not (self._plan.random_start or self._plan.levers.used)

@@ -16,11 +16,12 @@ from torch import Tensor
 
 from vicinal._checks import choice, count, images, labels, logits, number
 from vicinal._typing import Model, Norm, Passes
+from vicinal.attacks.levers import Levers
 from vicinal.attacks.nearest import check_radius
 from vicinal.attacks.result import Result
 from vicinal.attacks.search import checked
 from vicinal.attacks.survivors import Survivors, pick
-from vicinal.gradients import clean_logits, detached, frozen
+from vicinal.gradients import clean_logits, detached, frozen, undisturbed
 from vicinal.inputs.pgd import climb
 from vicinal.maths.balls import distance
 from vicinal.maths.losses import LOSSES, widen
@@ -53,8 +54,15 @@ class Square:
         restarts: How many starts.
         loss: What is climbed, "margin" or "ce".
         initial_share: Share of the pixels that the first windows hold, p of the paper.
+        schedule: Queries over which the windows shrink, as they do over 10,000 in the paper; None
+            for `queries`. AutoAttack makes 5000 queries of a schedule of 10,000.
         compact_every: Images that were fooled leave the batch every so many queries; None for
             never.
+        precision: Arithmetic of the search, "fp32", "bf16" (autocast), or "auto": bf16 where the
+            processor is fast at it. What fools the search is judged by the model itself before an
+            image leaves.
+        channels_last: Search in channels-last.
+        folded: Search with BatchNorm folded into the convolution before it, where there is one.
 
     Example:
         >>> _ = torch.manual_seed(0)
@@ -76,7 +84,11 @@ class Square:
     restarts: int = 1
     loss: str = "margin"
     initial_share: float = 0.8
+    schedule: int | None = None
     compact_every: int | None = 10
+    precision: str = "fp32"
+    channels_last: bool = False
+    folded: bool = False
 
     def __post_init__(self) -> None:
         check_radius(self.eps, self.norm, unbounded=False)
@@ -84,8 +96,17 @@ class Square:
         count("restarts", self.restarts)
         choice("loss", self.loss, LOSSES)
         number("initial_share", self.initial_share, low=0.0, high=1.0, open_low=True)
-        if self.compact_every is not None:
-            count("compact_every", self.compact_every)
+        for name in ("schedule", "compact_every"):
+            if getattr(self, name) is not None:
+                count(name, getattr(self, name))
+        _ = self.levers
+
+    @property
+    def levers(self) -> Levers:
+        """What makes the search fast."""
+        return Levers(
+            precision=self.precision, channels_last=self.channels_last, folded=self.folded
+        )
 
     def __call__(
         self, model: Model, x: Tensor, y: Tensor, *, rng: torch.Generator | None = None
@@ -105,13 +126,13 @@ class Square:
         images(x)
         labels(y, n=x.shape[0])
         x, y = detached(x), detached(y)
-        z = checked(clean_logits(model, x), y)
-        search = _Search(self, x, y, z, rng)
-        with frozen(model), torch.no_grad():
+        searched = self.levers.lower(model, x.device)
+        with frozen(model), frozen(searched), undisturbed(x), torch.no_grad():
+            search = _Search(self, model, x, y, rng)
             for _ in range(self.restarts):
-                search.run(model)
-        adv, own, spent = search.best, true_class(y), search.survivors.spent
-        z = checked(clean_logits(model, adv), y)
+                search.run(searched)
+            adv, own, spent = search.best, true_class(y), search.survivors.spent
+            z = checked(clean_logits(model, adv), y)
         return Result(
             adv=adv,
             success=z.argmax(dim=1) != own,
@@ -137,9 +158,11 @@ class _Search:
     """One call of the attack: the best of every image, and of those left what a query needs."""
 
     def __init__(
-        self, attack: Square, x: Tensor, y: Tensor, z: Tensor, rng: torch.Generator | None
+        self, attack: Square, judge: Model, x: Tensor, y: Tensor, rng: torch.Generator | None
     ) -> None:
-        self._attack, self._x, self._y, self._rng = attack, x, y, rng
+        self._attack, self._judge, self._rng = attack, judge, rng
+        self._x, self._y = x, y
+        z = checked(clean_logits(judge, x), y)
         every = attack.compact_every
         self.survivors = Survivors(x.shape[0], device=x.device, every=every)
         self.wrong = z.argmax(dim=1) != true_class(y)
@@ -156,11 +179,11 @@ class _Search:
             left = self._judged(model, left, left.at)
         for query in range(self._attack.queries):
             if self.survivors.due(query):
-                left = self._without_broken(left, whole)
+                left = self._without_broken(self._confirmed(left), whole)
             if len(self.survivors) == 0:
                 break
             left = self._judged(model, left, self._proposal(left, query))
-        self._write(left, whole)
+        self._write(self._confirmed(left), whole)
         better = self._broken | (height > self._top)
         self.best = torch.where(better.view(-1, 1, 1, 1), at, self.best)
         self._top = torch.where(better, height, self._top)
@@ -170,6 +193,18 @@ class _Search:
             return left
         self._write(left, whole)
         return _Left(*pick(self.survivors.leave(left.broken), *left))
+
+    def _confirmed(self, left: _Left) -> _Left:
+        """Let the model itself judge who is to leave; those whom it gets right are searched on."""
+        if not self._attack.levers.used:
+            return left
+        rows = left.broken.nonzero().squeeze(1)
+        if rows.shape[0] == 0:
+            return left
+        at, y = pick(rows, left.at, left.y)
+        self.survivors.spend(forward=1, images=rows.shape[0])
+        fooled = checked(clean_logits(self._judge, at), y).argmax(dim=1) != true_class(y)
+        return left._replace(broken=left.broken.index_copy(0, rows, fooled))
 
     def _write(self, left: _Left, whole: _Left) -> None:
         for of_all, of_left in zip(whole[2:], left[2:], strict=True):
@@ -184,7 +219,7 @@ class _Search:
 
     def _proposal(self, left: _Left, query: int) -> Tensor:
         attack, (n, channels, height, width) = self._attack, self._x.shape
-        share = share_at(query, attack.queries, initial=attack.initial_share)
+        share = share_at(query, attack.schedule or attack.queries, initial=attack.initial_share)
         side = side_of(share, height, width, norm=attack.norm)
         (draw,) = pick(self.survivors.rows, self._draw(n, channels + 5))
         propose = propose_linf if attack.norm == "linf" else propose_l2

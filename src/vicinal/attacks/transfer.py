@@ -11,7 +11,7 @@ from torch import Tensor
 from vicinal._checks import labels, logits
 from vicinal._typing import Attack, Model, Passes
 from vicinal.attacks.result import Result
-from vicinal.gradients import clean_logits
+from vicinal.gradients import clean_logits, undisturbed
 from vicinal.maths.simplex import true_class
 
 __all__ = ["Transfer"]
@@ -59,7 +59,8 @@ class Transfer:
         """
         began = time.perf_counter()
         crafted = self.attack(self.source, x, y, rng=rng)
-        z = logits(clean_logits(model, crafted.adv), n=x.shape[0])
+        with undisturbed(x):
+            z = logits(clean_logits(model, crafted.adv), n=x.shape[0])
         labels(y, n=x.shape[0], num_classes=z.shape[1])
         return Result(
             adv=crafted.adv,
