@@ -17,7 +17,7 @@ smoothing and ALPS are choices of that distribution, and so is every method here
 
 Images are (N, C, H, W) in [0, 1], budgets are in the same unit, and models normalise inside. Rooms:
 `objectives` (training losses), `inputs` and `labels` (the moves they are made of), `attacks`,
-`models`, `data`, `evaluation`, `recipes`. Papers' tables: the command `vicinal reproduce`.
+`corruptions`, `models`, `data`, `evaluation`, `recipes`. Papers' tables: `vicinal reproduce`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from vicinal import (
         attacks,
         campaigns,
+        corruptions,
         data,
         engine,
         evaluation,
@@ -50,6 +51,7 @@ __all__ = [
     # rooms
     "attacks",
     "campaigns",
+    "corruptions",
     "data",
     "engine",
     "evaluation",

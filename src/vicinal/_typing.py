@@ -17,6 +17,7 @@ __all__ = [
     "Batch",
     "BatchNormMode",
     "Batches",
+    "Corruption",
     "LossOfLogits",
     "Model",
     "Norm",
@@ -104,4 +105,25 @@ class AttackResult(Protocol):
     @property
     def seconds(self) -> float:
         """Wall time of the call."""
+        ...
+
+
+@runtime_checkable
+class Corruption(Protocol):
+    """What happens to pictures in the world: five severities, one key per image."""
+
+    @property
+    def name(self) -> str:
+        """Its name, as in the published files where there are any."""
+        ...
+
+    def __call__(
+        self,
+        x: Tensor,
+        *,
+        severity: int,
+        rng: torch.Generator | None = None,
+        keys: Tensor | None = None,
+    ) -> Tensor:
+        """Return corrupted images (N, C, H, W) in [0, 1]."""
         ...
