@@ -15,6 +15,7 @@ from vicinal._checks import InputError
 from vicinal._typing import Attack, Model, Passes
 from vicinal.attacks.result import Result
 from vicinal.evaluation import evaluate
+from vicinal.evaluation.threat import threat_of
 from vicinal.gradients import clean_logits
 
 
@@ -300,3 +301,64 @@ def test_images_that_left_the_batch_are_not_counted_as_if_they_had_stayed() -> N
         counts.append(next(r for r in found.records if r["attack"] == "pgd")["forward"])
     assert counts[0] == 40 * 21
     assert counts[1] == leaving(model, x, y, rng=torch.Generator()).image_passes.forward < counts[0]
+
+
+CHANCE: dict[str, Attack] = {
+    "pgd": attacks.PGD(eps=0.01, step_size=0.002, steps=2),
+    "noise": attacks.UniformNoise(eps=0.1, draws=2),
+    "again": attacks.PGD(eps=0.01, step_size=0.002, steps=2, loss="margin"),
+}
+
+
+@pytest.mark.parametrize("names", [["pgd"], ["noise", "pgd"], ["again", "pgd", "noise"]])
+def test_what_stands_beside_an_attack_changes_none_of_its_draws(names: list[str]) -> None:
+    model, (x, y) = _model(), _data()
+    batches = list(zip(x.split(25), y.split(25), strict=True))  # type: ignore[no-untyped-call]
+    chosen = {name: CHANCE[name] for name in names}
+    found = evaluate(model, batches, attacks=chosen, rng=torch.Generator().manual_seed(2))
+    for name, attack in chosen.items():
+        rng = torch.Generator().manual_seed(2)
+        by_hand = [attack(model, *batch, rng=rng) for batch in batches]
+        assert torch.equal(found.verdicts[name].norms, torch.cat([one.norms for one in by_hand]))
+        right = torch.cat([~one.success for one in by_hand])
+        assert torch.equal(found.verdicts[name].correct, right)
+
+
+def test_a_second_call_with_the_same_generator_draws_on() -> None:
+    rng = torch.Generator().manual_seed(2)
+    attack = {"pgd": attacks.PGD(eps=0.01, step_size=0.001, steps=1), "fgsm": FIXED["fgsm"]}
+    norms = [
+        evaluate(_model(), _data(), attacks=attack, rng=rng).verdicts["pgd"].norms for _ in range(2)
+    ]
+    assert not torch.equal(*norms)
+
+
+def test_the_worst_case_is_that_of_the_threat_model() -> None:
+    model, (x, y) = _model(), _data()
+    large = attacks.FGSM(eps=0.3)
+    found = evaluate(model, (x, y), attacks={**FIXED, "large": large})
+    assert found.counted == ["fgsm", "pgd"]
+    both = found.verdicts["fgsm"].correct & found.verdicts["pgd"].correct
+    assert torch.equal(found.worst_case(), both & found.verdicts["clean"].correct)
+    assert found["large"] < found["worst case"]
+    stated = evaluate(model, (x, y), attacks={**FIXED, "large": large}, threat=threat_of(large))
+    assert stated.counted == ["large"]
+    assert stated["worst case"] == stated["large"]
+    record = stated.records[-1]
+    assert record["attacks"] == ["large"]
+    assert set(record["left_out"]) == set(FIXED)
+    assert sum(record["broken_by"].values()) == record["n"] - record["correct"]
+
+
+def test_of_an_attack_made_of_several_the_one_that_broke_is_counted() -> None:
+    model, (x, y) = _model(), _data(20)
+    members: dict[str, Attack] = {"a": attacks.FGSM(eps=0.01), "b": attacks.FGSM(eps=0.05)}
+    whole = attacks.AutoAttack(eps=0.05, attacks=members)
+    batches = [(x[:8], y[:8]), (x[8:], y[8:])]
+    found = evaluate(model, batches, attacks={"auto": whole})
+    by_hand = [name for batch in batches for name in whole(model, *batch).broken_by or ()]
+    counts = found.verdicts["auto"].broken_by
+    assert counts is not None
+    for name in ("clean", "a", "b"):
+        assert counts.get(name, 0) == by_hand.count(name)
+    assert found.records[1]["broken_by"] == counts

@@ -8,6 +8,7 @@ import torch
 
 from vicinal.evaluation import Results, merged
 from vicinal.evaluation.results import Verdicts
+from vicinal.evaluation.threat import About, Threat
 from vicinal.maths.share import own_rows
 
 N, BATCH = 23, 5
@@ -61,3 +62,19 @@ def test_parts_of_every_batch_become_the_whole(world: int) -> None:
                 assert value == world  # the slowest part's
             else:
                 assert value == wanted, field.name
+
+
+def test_what_is_said_of_an_attack_stays_and_its_counts_are_added_up() -> None:
+    threat = Threat(norm="linf", eps=0.1)
+    told = About(threat=threat, access="", parameters={"class": "AutoAttack"})
+    whole = verdicts(clean=False)
+    halves = [[slice(0, 9)], [slice(9, N)]]
+    counts = [{"clean": 2, "a": 1}, {"a": 3, "b": 1}]
+    parts = [
+        dataclasses.replace(part(whole, rows, 1.0), about=told, broken_by=count)
+        for rows, count in zip(halves, counts, strict=True)
+    ]
+    found = merged([Results(verdicts={"auto": one}, threat=threat) for one in parts], halves)
+    assert found.verdicts["auto"].broken_by == {"clean": 2, "a": 4, "b": 1}
+    assert found.verdicts["auto"].about == told
+    assert found.threat == threat

@@ -15,7 +15,9 @@ from torch import Tensor
 from oracles import calibration as oracle
 from vicinal import records
 from vicinal._checks import InputError
+from vicinal.evaluation.packing import unpack
 from vicinal.evaluation.results import Results, Verdicts
+from vicinal.evaluation.threat import About, Threat
 
 
 def _verdicts(correct: list[int], *, norms: list[float] | None = None, passes: int = 0) -> Verdicts:
@@ -61,6 +63,9 @@ def test_records_hold_every_figure() -> None:
         "correct": 2,
         "accuracy": 0.5,
         "error": 0.5,
+        "interval": pytest.approx([0.1500, 0.8500], abs=1e-4),
+        "right": "wA==",
+        "clean_accuracy": 0.75,
         "robustness_score": pytest.approx(2 / 3),
         "norm_median": pytest.approx(0.1),
         "norm_max": pytest.approx(0.3),
@@ -75,7 +80,15 @@ def test_records_hold_every_figure() -> None:
         "correct": 1,
         "accuracy": 0.25,
         "error": 0.75,
+        "interval": pytest.approx([0.0456, 0.6994], abs=1e-4),
+        "right": "QA==",
+        "clean_accuracy": 0.75,
         "robustness_score": pytest.approx(1 / 3),
+        "threat": None,
+        "threat_model": "says no radius",
+        "attacks": ["fgsm", "pgd"],
+        "left_out": {},
+        "broken_by": {"clean": 1, "fgsm": 1, "pgd": 1},
     }
 
 
@@ -227,3 +240,65 @@ def test_results_without_logits_say_so() -> None:
             ask()
     with pytest.raises(InputError, match="no attack 'pdg'"):
         _predicted().per_class("pdg")
+
+
+def _about(eps: float | None, norm: str = "linf") -> About:
+    threat = None if eps is None else Threat(norm=norm, eps=eps)
+    return About(threat=threat, access="", parameters={})
+
+
+def test_attacks_outside_the_threat_model_stand_beside_the_worst_case() -> None:
+    both = _results().verdicts
+    verdicts = {
+        "clean": both["clean"],
+        "inside": replace(both["fgsm"], about=_about(0.1)),
+        "same": replace(_verdicts([1, 1, 1, 0]), about=_about(0.1)),
+        "says nothing": replace(both["pgd"], about=_about(None)),
+        "unbounded": replace(_verdicts([0, 0, 0, 0]), about=_about(math.inf)),
+        "larger": replace(_verdicts([0, 0, 0, 0]), about=_about(0.2)),
+        "other norm": replace(_verdicts([0, 0, 0, 0]), about=_about(0.1, "l2")),
+    }
+    results = Results(verdicts=verdicts)
+    assert results.counted == ["inside", "same", "says nothing"]
+    assert results["worst case"] == 0.25
+    assert results.broken_by() == ["says nothing", None, "inside", "clean"]
+    record = results.records[-1]
+    assert record["threat"] == "linf 0.1"
+    assert record["left_out"] == {
+        "unbounded": "linf unbounded",
+        "larger": "linf 51/255 (0.2)",
+        "other norm": "l2 0.1",
+    }
+    assert record["broken_by"] == {"clean": 1, "inside": 1, "says nothing": 1}
+    assert str(results).splitlines()[-1] == (
+        "worst case: linf 0.1; not in it: unbounded, larger, other norm"
+    )
+    other = Results(verdicts=verdicts, threat=Threat(norm="linf", eps=0.2))
+    assert other.counted == ["says nothing", "larger"]
+    assert other["worst case"] == 0.0
+
+
+def test_who_broke_an_image_is_the_first_in_order_as_a_loop_says() -> None:
+    rows = {name: (torch.rand(50) > 0.3) for name in ("clean", "a", "b", "c")}
+    results = Results(verdicts={name: _verdicts(row.int().tolist()) for name, row in rows.items()})
+    for i, found in enumerate(results.broken_by()):
+        assert found == next((name for name, row in rows.items() if not row[i]), None)
+
+
+def test_attacks_without_any_ball_have_no_worst_case() -> None:
+    both = _results().verdicts
+    free = {name: replace(both[name], about=_about(math.inf)) for name in ("fgsm", "pgd")}
+    results = Results(verdicts={"clean": both["clean"], **free})
+    assert [record["attack"] for record in results.records] == ["clean", "fgsm", "pgd"]
+    assert results["worst case"] == results["clean"]
+
+
+def test_records_hold_the_verdict_on_every_image() -> None:
+    results = _predicted()
+    for record in results.records:
+        right = unpack(record["right"], n=record["n"])
+        name = record["attack"]
+        told = results.worst_case() if name == "worst case" else results.verdicts[name].correct
+        assert torch.equal(right, told)
+        low, high = record["interval"]
+        assert 0 <= low <= record["accuracy"] <= high <= 1

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import cast
 
@@ -12,9 +14,13 @@ from torch import Tensor
 
 from vicinal._checks import InputError, images, labels, logits
 from vicinal._typing import Attack, Batch, Batches, Model, Passes
+from vicinal.evaluation.ledger import Images, Ledger
+from vicinal.evaluation.packing import prints
 from vicinal.evaluation.pieces import Pieces, Wrap, with_source
+from vicinal.evaluation.preflight import asked, device_of
 from vicinal.evaluation.results import CLEAN, WORST, Results, Verdicts
-from vicinal.gradients import clean_logits
+from vicinal.evaluation.streams import Streams
+from vicinal.evaluation.threat import Threat, about
 from vicinal.maths.losses import widen
 from vicinal.maths.simplex import true_class
 
@@ -28,6 +34,8 @@ def evaluate(
     attacks: Mapping[str, Attack] | Sequence[Attack] = (),
     rng: torch.Generator | None = None,
     report: Callable[[str, int], None] | None = None,
+    threat: Threat | None = None,
+    ledger: Ledger | None = None,
 ) -> Results:
     """Give the accuracy on clean images and under every attack, image by image.
 
@@ -41,8 +49,13 @@ def evaluate(
         model: Pixels in [0, 1] go in, logits come out.
         data: Batches (x, y), or one pair: images (N, C, H, W) in [0, 1] and classes (N,).
         attacks: Attacks by name, or a sequence, which is named by what the attacks are.
-        rng: Where random starts come from; torch's global generator when not given.
+        rng: Where random starts come from; torch's global generator when not given. Every attack
+            draws from it as it stands at the call, whatever other attacks there are.
         report: Called with the attack's name and the number of images after every attacked batch.
+        threat: The threat model of the worst case; by default that which most attacks share.
+        ledger: Where finished batches are kept and looked for, so that a call that was interrupted
+            goes on where it stopped; the model, the data, the batches and the seed must be the
+            same, and `rng` be given.
 
     Returns:
         The results, "clean" first.
@@ -63,17 +76,53 @@ def evaluate(
     """
     named = _named(attacks)
     parts: dict[str, list[Verdicts]] = {name: [] for name in (CLEAN, *named)}
-    pieces = Pieces()
-    for x, y in _batches(data, _device(model)):
-        parts[CLEAN].append(pieces.run(partial(_clean, model, x, y), n=x.shape[0], rng=rng))
+    desk = _Desk(rng, ledger)
+    for number, (x, y) in enumerate(_batches(data, device_of(model))):
+        parts[CLEAN].append(desk.clean(partial(_clean, model, x, y), number, len(y)))
         for name, attack in named.items():
             judge = partial(_attacked, attack, model, x, y, rng)
-            parts[name].append(pieces.run(judge, n=x.shape[0], rng=rng))
+            parts[name].append(desk.attacked(name, judge, number, y))
             if report is not None:
                 report(name, x.shape[0])
     if not parts[CLEAN]:
         raise InputError("`data` must hold at least one batch; got none.")
-    return Results(verdicts={name: _joined(found) for name, found in parts.items()})
+    desk.streams.close()
+    verdicts = {name: _joined(found) for name, found in parts.items()}
+    for name, attack in named.items():
+        verdicts[name] = replace(verdicts[name], about=about(attack))
+    return Results(verdicts=verdicts, threat=threat)
+
+
+class _Desk:
+    """Hands out the work of a call: what the ledger holds is not done again."""
+
+    def __init__(self, rng: torch.Generator | None, ledger: Ledger | None) -> None:
+        self._rng, self._ledger = rng, ledger
+        self._pieces, self.streams = Pieces(), Streams(rng)
+
+    def clean(self, judge: Callable[[Wrap], Verdicts], number: int, n: int) -> Verdicts:
+        found = None if self._ledger is None else self._ledger.found(CLEAN, number, n=n)
+        if found is not None:
+            return found.verdicts
+        verdicts = self._pieces.run(judge, n=n, rng=self._rng)
+        if self._ledger is not None:
+            self._ledger.keep(CLEAN, number, verdicts)
+        return verdicts
+
+    def attacked(
+        self, name: str, judge: Callable[[Wrap], tuple[Verdicts, Tensor]], number: int, y: Tensor
+    ) -> Verdicts:
+        n, ledger = len(y), self._ledger
+        found = None if ledger is None else ledger.found(name, number, n=n)
+        with self.streams.of(name):
+            if found is not None:
+                self.streams.put(found.states)
+                return found.verdicts
+            verdicts, adv = self._pieces.run(judge, n=n, rng=self._rng)
+            if ledger is not None:
+                states = self.streams.states()
+                ledger.keep(name, number, verdicts, states=states, images=Images(adv, y))
+        return verdicts
 
 
 def _named(attacks: Mapping[str, Attack] | Sequence[Attack]) -> dict[str, Attack]:
@@ -108,11 +157,6 @@ def _check_attack(attack: object) -> None:
         raise InputError(f"`attacks` must hold attacks, e.g. FGSM(eps=8/255); got {attack!r}.")
 
 
-def _device(model: Model) -> torch.device:
-    weight = next(model.parameters(), None)
-    return torch.device("cpu") if weight is None else weight.device
-
-
 def _batches(data: Batch | Batches, device: torch.device) -> Iterator[Batch]:
     for x, y in _pairs(data):
         images(x)
@@ -128,34 +172,43 @@ def _pairs(data: Batch | Batches) -> Batches:
 
 def _clean(model: Model, x: Tensor, y: Tensor, wrap: Wrap) -> Verdicts:
     began = time.perf_counter()
-    z = logits(clean_logits(wrap(model), x), n=x.shape[0])
+    z = logits(asked(wrap(model), x), n=x.shape[0])
     labels(y, n=x.shape[0], num_classes=z.shape[1])
     classes = true_class(y)
+    correct = (z.argmax(dim=1) == classes).cpu()
+    seconds = time.perf_counter() - began
     return Verdicts(
-        correct=(z.argmax(dim=1) == classes).cpu(),
+        correct=correct,
         norms=torch.zeros(x.shape[0]),
         forward=x.shape[0],
         backward=0,
-        seconds=time.perf_counter() - began,
+        seconds=seconds,
         logits=widen(z).cpu(),
         classes=classes.cpu(),
+        prints=prints(x, classes),
     )
 
 
 def _attacked(
     attack: Attack, model: Model, x: Tensor, y: Tensor, rng: torch.Generator | None, wrap: Wrap
-) -> Verdicts:
+) -> tuple[Verdicts, Tensor]:
     result = with_source(attack, wrap)(wrap(model), x, y, rng=rng)
     # Where images leave the batch once fooled, an attack of ours adds up what each of them cost.
     own = Passes(result.passes.forward * x.shape[0], result.passes.backward * x.shape[0])
     spent = getattr(result, "image_passes", own)
-    return Verdicts(
+    verdicts = Verdicts(
         correct=(~result.success).cpu(),
         norms=result.norms.float().cpu(),
         forward=spent.forward,
         backward=spent.backward,
         seconds=result.seconds,
+        broken_by=_counted(getattr(result, "broken_by", None)),
     )
+    return verdicts, result.adv
+
+
+def _counted(names: Sequence[str | None] | None) -> dict[str, int] | None:
+    return None if names is None else dict(Counter(name for name in names if name is not None))
 
 
 def _joined(parts: list[Verdicts]) -> Verdicts:
@@ -167,9 +220,16 @@ def _joined(parts: list[Verdicts]) -> Verdicts:
         seconds=sum(part.seconds for part in parts),
         logits=_end_to_end([part.logits for part in parts]),
         classes=_end_to_end([part.classes for part in parts]),
+        prints=_end_to_end([part.prints for part in parts]),
+        broken_by=_added_up([part.broken_by for part in parts]),
     )
 
 
 def _end_to_end(parts: list[Tensor | None]) -> Tensor | None:
     there = [part for part in parts if part is not None]
     return torch.cat(there) if there else None
+
+
+def _added_up(parts: list[Mapping[str, int] | None]) -> dict[str, int] | None:
+    there = [Counter(part) for part in parts if part is not None]
+    return dict(sum(there, Counter())) if there else None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -42,7 +43,7 @@ def merged(parts: Sequence[Results], rows: Sequence[Sequence[slice]]) -> Results
     """
     places = torch.cat([_indices(part) for part in rows])
     verdicts = {name: _joined([part.verdicts[name] for part in parts], places) for name in parts[0]}
-    return Results(verdicts=verdicts)
+    return Results(verdicts=verdicts, threat=parts[0].threat)
 
 
 def _indices(rows: Sequence[slice]) -> Tensor:
@@ -56,8 +57,11 @@ def _joined(parts: Sequence[Verdicts], places: Tensor) -> Verdicts:
 
 
 def _field(values: Sequence[Any], places: Tensor) -> Any:  # ruff: ignore[any-type] — of any type
-    """Join a field: a number per image goes to its image, counts of passes are added up."""
-    if isinstance(values[0], Tensor):
+    """Join a field: a number per image goes to its image, counts add up, all else is alike."""
+    first = values[0]
+    if isinstance(first, Tensor):
         joined = torch.cat(list(values))
         return torch.empty_like(joined).index_copy_(0, places, joined)
-    return None if values[0] is None else sum(values)
+    if isinstance(first, Mapping):
+        return dict(sum((Counter(value) for value in values), Counter[str]()))
+    return sum(values) if isinstance(first, (int, float)) else first

@@ -11,7 +11,17 @@ from torch import Tensor
 
 from vicinal import records
 from vicinal._checks import InputError, suggest
-from vicinal.evaluation.scores import per_class_fields, score_fields, told, top5_error
+from vicinal.evaluation.packing import fingerprint
+from vicinal.evaluation.scores import (
+    about_fields,
+    per_class_fields,
+    score_fields,
+    share_fields,
+    told,
+    top5_error,
+    worst_fields,
+)
+from vicinal.evaluation.threat import About, Threat, prevailing
 from vicinal.metrics import (
     ClassAccuracy,
     accuracy,
@@ -27,7 +37,7 @@ CLEAN = "clean"
 """The name of the column without an attack."""
 
 WORST = "worst case"
-"""The name of the column in which an image counts only if no attack broke it."""
+"""The name of the column in which an image counts only if no attack within the ball broke it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +54,10 @@ class Verdicts:
             whose results hold verdicts alone.
         classes: The class of each image, shape (N,), on the CPU; None under attack, where the
             images are those of "clean".
+        prints: A number for every image and its label, shape (N,), int64; None under attack.
+        about: Threat model and parameters of the attack; None for clean images.
+        broken_by: Of an attack made of several, how many images each of them broke; "clean" those
+            that were wrong before.
     """
 
     correct: Tensor
@@ -53,14 +67,28 @@ class Verdicts:
     seconds: float
     logits: Tensor | None = None
     classes: Tensor | None = None
+    prints: Tensor | None = None
+    about: About | None = None
+    broken_by: Mapping[str, int] | None = None
+
+    @property
+    def threat(self) -> Threat | None:
+        """The attack's threat model; None where it says nothing of a radius."""
+        return None if self.about is None else self.about.threat
 
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
     """An evaluation: `results["pgd"]` is one attack's accuracy, `records` all of it as data.
 
+    The worst case is that of one threat model: attacks with another radius or norm, and those
+    without a radius, stand beside it with their own numbers and count in it nowhere. An attack that
+    says nothing of a radius (a plain function) counts: its caller vouches for it.
+
     Args:
         verdicts: What each attack did, by name, "clean" first.
+        threat: The threat model of the worst case; by default that which most attacks share, the
+            first of them on a tie.
 
     Example:
         >>> right = torch.tensor([True, True, False, True])
@@ -72,6 +100,7 @@ class Results:
     """
 
     verdicts: Mapping[str, Verdicts]
+    threat: Threat | None = None
 
     def __getitem__(self, attack: str) -> float:
         """Give the accuracy under an attack, "clean", or "worst case".
@@ -98,13 +127,48 @@ class Results:
         """Run through the attacks' names, "clean" first."""
         return iter(self.verdicts)
 
+    @property
+    def threat_model(self) -> Threat | None:
+        """The threat model of the worst case; None where no attack has a radius."""
+        return self.threat or prevailing(verdict.threat for verdict in self.verdicts.values())
+
+    @property
+    def counted(self) -> list[str]:
+        """The attacks of the worst case, by name: those within its threat model."""
+        model = self.threat_model
+        attacks = ((name, one.threat) for name, one in self.verdicts.items() if name != CLEAN)
+        return [name for name, threat in attacks if threat is None or threat == model]
+
     def worst_case(self) -> Tensor:
-        """Tell which images every attack left right, clean included.
+        """Tell which images every attack of the threat model left right, clean included.
 
         Returns:
             Shape (N,), bool: the minimum over attacks image by image, never the minimum of means.
+
+        Raises:
+            InputError: If nothing was judged.
         """
-        return torch.stack([verdict.correct for verdict in self.verdicts.values()]).all(dim=0)
+        names = [*self._clean_name, *self.counted]
+        if not names:
+            raise InputError("there is no worst case: no attack lies within the threat model.")
+        return torch.stack([self.verdicts[name].correct for name in names]).all(dim=0)
+
+    def broken_by(self) -> list[str | None]:
+        """Name for every image the first attack of the worst case that broke it.
+
+        Returns:
+            A name for each of the N images, "clean" where the model errs without any attack; None
+            where the image stayed right.
+        """
+        found: list[str | None] = [None] * len(self.worst_case())
+        for name in reversed([*self._clean_name, *self.counted]):
+            for row in (~self.verdicts[name].correct).nonzero().flatten().tolist():
+                found[row] = name
+        return found
+
+    @property
+    def _clean_name(self) -> list[str]:
+        return [CLEAN] if CLEAN in self.verdicts else []
 
     def per_class(self, attack: str = CLEAN) -> list[ClassAccuracy]:
         """Give the accuracy over the images of each class; clean and attacked alike.
@@ -146,15 +210,22 @@ class Results:
         return verdict.logits, verdict.classes
 
     @property
+    def fingerprint(self) -> str | None:
+        """Which images were judged, in which order; None where that is not known."""
+        verdict = self.verdicts.get(CLEAN)
+        return None if verdict is None or verdict.prints is None else fingerprint(verdict.prints)
+
+    @property
     def records(self) -> list[Record]:
         """One record per attack, JSON-able; errors and accuracies are shares in [0, 1]."""
-        names = [*self.verdicts, WORST] if len(self.verdicts) > 2 else [*self.verdicts]
+        several = len(self.verdicts) > 2 and self.counted
+        names = [*self.verdicts, WORST] if several else [*self.verdicts]
         return [self._record(name) for name in names]
 
     def _record(self, name: str) -> Record:
         correct = self._correct(name)
         right = accuracy(correct)
-        clean = self._clean()
+        clean, images = self._clean(), self.fingerprint
         return {
             "kind": "evaluation",
             "attack": name,
@@ -162,11 +233,21 @@ class Results:
             "correct": int(correct.sum()),
             "accuracy": right,
             "error": 1 - right,
+            **share_fields(correct),
+            "clean_accuracy": self[CLEAN],
             "robustness_score": robustness_score(right, self[CLEAN]),
-            **(_costs(self.verdicts[name]) if name in self.verdicts else {}),
+            **(_costs(self.verdicts[name]) if name in self.verdicts else self._worst()),
+            **({} if images is None else {"images": images}),
             **(score_fields(*clean) if clean is not None and name == CLEAN else {}),
             **(per_class_fields(self.per_class(name)) if clean is not None else {}),
         }
+
+    def _worst(self) -> Record:
+        others = {name: str(one.threat) for name, one in self.verdicts.items() if name != CLEAN}
+        left = {name: threat for name, threat in others.items() if name not in self.counted}
+        return worst_fields(
+            self.threat_model, counted=self.counted, left_out=left, broken_by=self.broken_by()
+        )
 
     def to_jsonl(self, path: str | Path) -> None:
         """Append the records to a file of JSON lines.
@@ -188,8 +269,8 @@ class Results:
             f"{100 * record['error']:>8.2f} {record['n']:>6} {_passes(record):>11}"
             for name, record in zip(names, found, strict=True)
         ]
-        foot = told(found[0])
-        return "\n".join([head, *rows, *([foot] if foot else [])])
+        feet = [told(found[0]), _left_out(found[-1])]
+        return "\n".join([head, *rows, *(foot for foot in feet if foot)])
 
 
 def _shortened(name: str) -> str:
@@ -202,8 +283,18 @@ def _passes(record: Record) -> str:
     return f"{record['forward'] / record['n']:g}+{record['backward'] / record['n']:g}"
 
 
+def _left_out(last: Record) -> str:
+    """Say at the foot of a table what the worst case does not count."""
+    if not last.get("left_out"):
+        return ""
+    names = ", ".join(_shortened(name) for name in last["left_out"])
+    return f"worst case: {last['threat']}; not in it: {names}"
+
+
 def _costs(verdict: Verdicts) -> Record:
     return {
+        **({} if verdict.about is None else about_fields(verdict.about)),
+        **({} if verdict.broken_by is None else {"broken_by": dict(verdict.broken_by)}),
         "norm_median": float(verdict.norms.median()),
         "norm_max": float(verdict.norms.max()),
         "forward": verdict.forward,

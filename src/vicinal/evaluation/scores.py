@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
+from vicinal.evaluation.packing import pack
+from vicinal.evaluation.threat import About, Threat
 from vicinal.metrics import (
     ClassAccuracy,
     brier_score,
@@ -13,10 +16,12 @@ from vicinal.metrics import (
     negative_log_likelihood,
     reliability,
     top_k_error,
+    wilson,
 )
 from vicinal.records import Record
 
-__all__ = ["per_class_fields", "score_fields", "told", "top5_error"]
+__all__ = ["about_fields", "per_class_fields", "score_fields", "share_fields", "told"]
+__all__ += ["top5_error", "worst_fields"]
 
 _GUESSES = 5
 
@@ -56,6 +61,66 @@ def score_fields(z: Tensor, y: Tensor) -> Record:
             "confidence": [one.confidence for one in bins],
             "accuracy": [one.accuracy for one in bins],
         },
+    }
+
+
+def share_fields(correct: Tensor) -> Record:
+    """Write how sure an accuracy is, and the verdict on every image.
+
+    Args:
+        correct: Whether the model was right, shape (N,), bool.
+
+    Returns:
+        The fields: Wilson's interval at 95 %, and the verdicts as `packing.unpack` reads them.
+    """
+    low, high = wilson(int(correct.sum()), len(correct))
+    return {"interval": [low, high], "right": pack(correct)}
+
+
+def about_fields(about: About) -> Record:
+    """Write what is said of an attack as fields of its record.
+
+    Args:
+        about: Threat model, access and parameters.
+
+    Returns:
+        The fields.
+    """
+    threat = about.threat
+    return {
+        "threat": None if threat is None else str(threat),
+        "threat_model": "says no radius" if threat is None else threat.words,
+        "access": about.access,
+        "parameters": dict(about.parameters),
+    }
+
+
+def worst_fields(
+    threat: Threat | None,
+    *,
+    counted: Sequence[str],
+    left_out: Mapping[str, str],
+    broken_by: Sequence[str | None],
+) -> Record:
+    """Write which attacks make up the worst case, and which of them broke how many images.
+
+    Args:
+        threat: Its threat model.
+        counted: The attacks within it.
+        left_out: The others, and their threat models.
+        broken_by: For every image the first attack that broke it.
+
+    Returns:
+        The fields.
+    """
+    counts = Counter(name for name in broken_by if name is not None)
+    ordered = {name: counts[name] for name in ("clean", *counted) if counts[name]}
+    return {
+        "threat": None if threat is None else str(threat),
+        "threat_model": "says no radius" if threat is None else threat.words,
+        "attacks": list(counted),
+        "left_out": dict(left_out),
+        "broken_by": ordered,
     }
 
 

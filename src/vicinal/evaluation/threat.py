@@ -1,0 +1,199 @@
+"""What an attacker may do: the threat model of an attack, and the words for it.
+
+A robust accuracy is a statement about one threat model: a norm and a radius. Verdicts of attacks
+with another radius, another norm or none say something else, and do not belong in its worst case.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from vicinal._checks import InputError, choice
+from vicinal.attacks import CWL2, Square, Transfer, UniformNoise
+
+__all__ = ["About", "Threat", "about", "parameters", "prevailing", "threat_of"]
+
+_WORDS = {
+    "white box": "white box: the attacker knows the model and its gradients",
+    "queries": "black box: the attacker asks the model for logits",
+    "transfer": "black box: the examples are made on another model",
+    "noise": "no attacker: random noise",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Threat:
+    """A ball around every image, cut to [0, 1], in which an attacker may choose.
+
+    Args:
+        norm: "linf" or "l2".
+        eps: Radius in pixels of [0, 1]; one per channel as a tuple; infinity where there is none.
+
+    Example:
+        >>> str(Threat(norm="linf", eps=8 / 255))
+        'linf 8/255 (0.03137)'
+    """
+
+    norm: str
+    eps: float | tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        choice("norm", self.norm, ("linf", "l2"))
+        radii = self.eps if isinstance(self.eps, tuple) else (self.eps,)
+        if not radii or not all(radius >= 0 for radius in radii):
+            raise InputError(f"`eps` of a threat model must be at least 0; got {self.eps}.")
+
+    @property
+    def bounded(self) -> bool:
+        """Whether there is a radius."""
+        return isinstance(self.eps, tuple) or math.isfinite(self.eps)
+
+    @property
+    def words(self) -> str:
+        """The threat model as a sentence."""
+        if not self.bounded:
+            return f"pixels in [0, 1], moved as far as one likes ({self.norm}); any error counts"
+        return (
+            f"pixels in [0, 1], moved by at most {_radius(self.eps)} in {self.norm}; untargeted: "
+            "any error counts"
+        )
+
+    def __str__(self) -> str:
+        """Write norm and radius, grey levels included."""
+        return f"{self.norm} {_radius(self.eps)}" if self.bounded else f"{self.norm} unbounded"
+
+
+def _radius(eps: float | tuple[float, ...]) -> str:
+    if isinstance(eps, tuple):
+        return f"[{', '.join(f'{one:.4g}' for one in eps)}] per channel"
+    levels = eps * 255
+    whole = levels > 0.5 and abs(levels - round(levels)) < 1e-6
+    return f"{round(levels)}/255 ({eps:.4g})" if whole else f"{eps:.4g}"
+
+
+def threat_of(attack: object) -> Threat | None:
+    """Read the threat model off an attack.
+
+    Args:
+        attack: Any attack. A transfer's is that of the attack within; one that looks for the
+            nearest error has no radius.
+
+    Returns:
+        Its threat model; None where it says nothing of a radius, as a plain function.
+
+    Example:
+        >>> from vicinal.attacks import FGSM
+        >>> threat_of(FGSM(eps=0.5))
+        Threat(norm='linf', eps=0.5)
+    """
+    if isinstance(attack, Transfer):
+        return threat_of(attack.attack)
+    if isinstance(attack, CWL2):
+        return Threat(norm="l2", eps=math.inf)
+    if not hasattr(attack, "eps"):
+        return None
+    eps, norm = attack.eps, getattr(attack, "norm", "linf")
+    if eps is None:
+        return Threat(norm=norm, eps=math.inf)
+    if isinstance(eps, Tensor):
+        return Threat(norm=norm, eps=tuple(float(one) for one in eps.flatten()))
+    return Threat(norm=norm, eps=float(eps))
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What is to be said of an attack beside its numbers.
+
+    Args:
+        threat: Its threat model; None where it says nothing of a radius.
+        access: What the attacker knows, as a sentence.
+        parameters: Every parameter, as JSON can hold it.
+    """
+
+    threat: Threat | None
+    access: str
+    parameters: Mapping[str, Any]
+
+
+def about(attack: object) -> About:
+    """Say of an attack what a reader of its numbers must know.
+
+    Args:
+        attack: Any attack.
+
+    Returns:
+        Threat model, access and parameters.
+    """
+    return About(threat=threat_of(attack), access=_access(attack), parameters=parameters(attack))
+
+
+def _access(attack: object) -> str:
+    if isinstance(attack, Transfer):
+        return _WORDS["transfer"]
+    if isinstance(attack, UniformNoise):
+        return _WORDS["noise"]
+    return _WORDS["queries" if isinstance(attack, Square) else "white box"]
+
+
+def prevailing(threats: Iterable[Threat | None]) -> Threat | None:
+    """Choose the threat model of a worst case where nobody states one.
+
+    Args:
+        threats: Those of the attacks, in order.
+
+    Returns:
+        The bounded one that most attacks share, the first of them on a tie; None if there is none.
+
+    Example:
+        >>> small, large = (Threat(norm="linf", eps=eps) for eps in (0.1, 0.2))
+        >>> prevailing([small, large, large, None])
+        Threat(norm='linf', eps=0.2)
+    """
+    counts = Counter(threat for threat in threats if threat is not None and threat.bounded)
+    return max(counts, key=lambda threat: counts[threat]) if counts else None
+
+
+def parameters(attack: object) -> dict[str, Any]:
+    """Write down every parameter of an attack, defaults included, as JSON can hold it.
+
+    Args:
+        attack: Any attack.
+
+    Returns:
+        Its class under "class", then its fields; an attack within another is nested.
+
+    Example:
+        >>> from vicinal.attacks import FGSM
+        >>> parameters(FGSM(eps=0.5))
+        {'class': 'FGSM', 'eps': 0.5, 'loss': 'ce', 'target': None}
+    """
+    found: dict[str, Any] = {"class": type(attack).__name__}
+    if dataclasses.is_dataclass(attack):
+        for field in dataclasses.fields(attack):
+            found[field.name] = _plain(getattr(attack, field.name))
+    return found
+
+
+def _plain(value: object) -> Any:  # ruff: ignore[any-type] — a field of any attack
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Tensor):
+        return value.tolist()
+    if isinstance(value, nn.Module):
+        return type(value).__name__
+    if dataclasses.is_dataclass(value):
+        return parameters(value)
+    if isinstance(value, Mapping):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    return getattr(value, "__qualname__", type(value).__name__)

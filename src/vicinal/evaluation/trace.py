@@ -1,0 +1,107 @@
+"""PGD that notes after every step whom it has broken: a whole curve from a single search."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+from torch import Tensor
+
+from vicinal._checks import InputError, labels
+from vicinal._typing import Model, Passes
+from vicinal.attacks import PGD, Result
+from vicinal.gradients import clean_logits, detached
+from vicinal.inputs.pgd import climb, pgd
+from vicinal.maths.balls import distance
+from vicinal.maths.simplex import true_class
+
+__all__ = ["Trace"]
+
+
+class Trace:
+    """An attack that searches as a `PGD` does, and keeps a verdict for every step.
+
+    Args:
+        attack: The search: no restarts, no target, no levers, one draw of the model.
+
+    Raises:
+        InputError: If the search is another one.
+
+    Example:
+        >>> model, x = torch.nn.Flatten(), torch.tensor([0.75, 0.5]).view(1, 2, 1, 1)
+        >>> trace = Trace(PGD(eps=0.3, step_size=0.05, steps=4, random_start=False))
+        >>> _ = trace(model, x, torch.tensor([0]))
+        >>> trace.correct[:, 0].tolist()
+        [True, True, True, False, False]
+
+    Cost: steps + 1 forward and steps backward passes, as the attack's own.
+    """
+
+    def __init__(self, attack: PGD) -> None:
+        plain = PGD(
+            eps=attack.eps,
+            step_size=attack.step_size,
+            steps=attack.steps,
+            random_start=attack.random_start,
+            norm=attack.norm,
+            loss=attack.loss,
+        )
+        # An image that leaves, and which iterate is judged, change nothing of a trace.
+        same = ("restarts", "target", "precision", "channels_last", "folded", "rounded", "eot")
+        off = [name for name in same if getattr(attack, name) != getattr(plain, name)]
+        if off:
+            raise InputError(
+                f"a curve over steps must be of a plain search; got {off[0]} = "
+                f"{getattr(attack, off[0])!r}."
+            )
+        self._attack, self.eps, self.norm = plain, plain.eps, plain.norm
+        self._parts: list[Tensor] = []
+
+    @property
+    def correct(self) -> Tensor:
+        """Whether the model withstood the start and each step, shape (steps + 1, N), bool."""
+        return torch.cat(self._parts, dim=1)
+
+    def __call__(
+        self, model: Model, x: Tensor, y: Tensor, *, rng: torch.Generator | None = None
+    ) -> Result:
+        """Attack one batch; the last iterate is judged.
+
+        Args:
+            model: The model; left as it was.
+            x: Images, shape (N, C, H, W), in [0, 1]; not modified.
+            y: Classes (N,) or distributions (N, K).
+            rng: Where the start comes from; torch's global generator when not given.
+
+        Returns:
+            The result, of the last iterate.
+        """
+        began, plain = time.perf_counter(), self._attack
+        own, seen = true_class(detached(y)), list[Tensor]()
+
+        def visit(at: Tensor, z: Tensor) -> None:
+            seen.append(z.argmax(dim=1) == own)
+
+        adv = pgd(
+            model,
+            detached(x),
+            climb(plain.loss, y, None, values=True),
+            eps=plain.eps,
+            step_size=plain.step_size,
+            steps=plain.steps,
+            norm=plain.norm,
+            random_start=plain.random_start,
+            rng=rng,
+            visit=visit,
+        )
+        z = clean_logits(model, adv)
+        labels(y, n=z.shape[0], num_classes=z.shape[1])
+        visit(adv, z)
+        self._parts.append(torch.stack(seen).cpu())
+        return Result(
+            adv=adv,
+            success=~seen[-1],
+            norms=distance(adv, detached(x), norm=plain.norm),
+            passes=Passes(plain.steps + 1, plain.steps),
+            seconds=time.perf_counter() - began,
+        )

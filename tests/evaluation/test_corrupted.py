@@ -1,0 +1,172 @@
+"""The accuracy under corruptions, against a loop over images, one by one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import counting
+from vicinal._checks import InputError
+from vicinal.corruptions import CORRUPTIONS, draw_keys, fixed_keys
+from vicinal.evaluation import corrupted, on_files
+from vicinal.evaluation.corrupted import KeyedCorruption, chosen
+
+
+@dataclass(frozen=True)
+class Darker:
+    """Takes its severity in tenths, and a little by its key, from every pixel."""
+
+    comparable: bool = True
+
+    def __call__(self, x: Tensor, *, severity: int, keys: Tensor) -> Tensor:
+        little = (keys % 1000).double() / 5000
+        return (x - severity / 10 - little.to(x.dtype)[:, None, None, None]).clamp(0, 1)
+
+
+def net() -> nn.Module:
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Flatten(), nn.BatchNorm1d(48), nn.Linear(48, 3))
+
+
+X, Y = torch.rand(10, 3, 4, 4), torch.arange(10) % 3
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_counts_match_a_loop_over_images() -> None:
+    model = net()
+    found = corrupted(model, (X, Y), corruptions={"dark": Darker()}, rng=rng())
+    seed, judge = int(draw_keys(1, rng())), model.eval()
+    for severity in range(1, 6):
+        right = 0
+        for k in range(10):
+            key = fixed_keys(torch.tensor([k]), seed=seed, name="dark", severity=severity)
+            moved = Darker()(X[k : k + 1], severity=severity, keys=key)
+            right += int(judge(moved).argmax() == Y[k])
+        assert found.correct["dark"][severity] == right
+    assert found.clean_correct == sum(int(judge(X[k : k + 1]).argmax() == Y[k]) for k in range(10))
+    assert (found.n, found.clean_n, found.forward) == (10, 10, 60)
+
+
+def test_neither_batch_size_nor_company_changes_a_figure() -> None:
+    model = net()
+    named: dict[str, KeyedCorruption] = {"dark": Darker(), "noise": CORRUPTIONS["gaussian_noise"]}
+    whole = corrupted(model, (X, Y), corruptions=named, rng=rng())
+    pieces = list(zip(torch.split(X, 3), torch.split(Y, 3), strict=True))
+    assert corrupted(model, pieces, corruptions=named, rng=rng()).correct == whole.correct
+    alone = corrupted(
+        model, (X, Y), corruptions={"noise": named["noise"]}, severities=[4], rng=rng()
+    )
+    assert alone.correct == {"noise": {4: whole.correct["noise"][4]}}
+
+
+def test_the_generator_rules_and_the_global_one_is_left_alone() -> None:
+    model, before = net(), torch.get_rng_state()
+    keys = [_Keys() for _ in range(3)]
+    for seed, seen in zip((0, 0, 1), keys, strict=True):
+        corrupted(model, (X, Y), corruptions={"seen": seen}, rng=rng(seed))
+    assert torch.equal(keys[0].all(), keys[1].all())
+    assert not torch.equal(keys[0].all(), keys[2].all())
+    assert torch.equal(torch.get_rng_state(), before)
+    assert len(set(keys[0].all().tolist())) == 50
+
+
+class _Keys:
+    def __init__(self) -> None:
+        self.seen: list[Tensor] = []
+
+    def __call__(self, x: Tensor, *, severity: int, keys: Tensor) -> Tensor:
+        del severity
+        self.seen.append(keys)
+        return x
+
+    def all(self) -> Tensor:
+        return torch.cat(self.seen)
+
+
+def test_the_model_is_judged_in_eval_mode_and_left_as_it_was() -> None:
+    model = net().train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    images = X.clone()
+    corrupted(model, (images, Y), corruptions={"dark": Darker()}, severities=[1])
+    assert model.training
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert all(weight.grad is None and weight.requires_grad for weight in model.parameters())
+    assert torch.equal(images, X)
+
+
+def test_passes_are_one_for_clean_and_one_for_each_corruption_and_severity() -> None:
+    model, named = counting.Counted(net()), {"a": Darker(), "b": Darker()}
+    found = corrupted(model, (X, Y), corruptions=named, severities=[2, 5])
+    assert found.forward == model.forward_images == 10 * (1 + 2 * 2)
+    assert model.backward_images == 0
+
+
+def test_data_are_run_through_once() -> None:
+    def once() -> Iterator[tuple[Tensor, Tensor]]:
+        yield X[:4], Y[:4]
+        yield X[4:], Y[4:]
+
+    told: list[tuple[str, int]] = []
+    found = corrupted(
+        net(),
+        once(),
+        corruptions={"dark": Darker()},
+        severities=[1, 2],
+        report=lambda name, n: told.append((name, n)),
+    )
+    assert (found.n, told) == (10, [("dark", 8), ("dark", 12)])
+
+
+def test_what_says_that_it_cannot_be_compared_is_set_aside_unless_asked_for() -> None:
+    named = {"mine": Darker(comparable=False), "fog": Darker()}
+    apart = corrupted(net(), (X, Y), corruptions=named, severities=[1])
+    assert (apart.aside, apart.over) == (frozenset({"mine"}), ("fog",))
+    asked = corrupted(net(), (X, Y), corruptions=named, severities=[1], procedural=True)
+    assert asked.aside == frozenset()
+
+
+def test_files_are_judged_as_they_are() -> None:
+    model, clean = net(), [(X, Y)]
+    dark = {s: Darker()(X, severity=s, keys=torch.zeros(10).long()) for s in (1, 4)}
+    parts = [
+        ("dark", s, zip(torch.split(x, 6), torch.split(Y, 6), strict=True)) for s, x in dark.items()
+    ]
+    found = on_files(model, parts, clean=clean)
+    judge = model.eval()
+    for s, x in dark.items():
+        assert found.correct["dark"][s] == int((judge(x).argmax(1) == Y).sum())
+    assert found.clean_correct == int((judge(X).argmax(1) == Y).sum())
+    alone = on_files(model, [("dark", 1, [(dark[1], Y)])])
+    assert math.isnan(alone.clean)
+
+
+def test_parts_of_different_sizes_are_one_sentence() -> None:
+    parts = [("fog", 1, [(X, Y)]), ("fog", 2, [(X[:4], Y[:4])])]
+    with pytest.raises(InputError, match="as many images as fog 1, 10; fog 2 has 4"):
+        on_files(net(), parts)
+    with pytest.raises(InputError, match="at least one batch"):
+        on_files(net(), [])
+
+
+def test_names_are_looked_up_and_mistakes_are_one_sentence() -> None:
+    assert list(chosen(["gaussian_noise"])) == ["gaussian_noise"]
+    assert chosen(["gaussian_noise"])["gaussian_noise"] is CORRUPTIONS["gaussian_noise"]
+    with pytest.raises(InputError, match="Did you mean gaussian_noise"):
+        chosen(["gausian_noise"])
+    with pytest.raises(InputError, match=r"common \| all \| extra"):
+        chosen("everything")
+    with pytest.raises(InputError, match="at least one corruption"):
+        chosen([])
+    for wrong in ([0], [6], [], [True]):
+        with pytest.raises(InputError, match="some of 1, 2, 3, 4, 5"):
+            corrupted(net(), (X, Y), corruptions={"dark": Darker()}, severities=wrong)
+    with pytest.raises(InputError, match="pixels in"):
+        corrupted(net(), (255 * X, Y), corruptions={"dark": Darker()})

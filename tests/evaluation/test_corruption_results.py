@@ -1,0 +1,108 @@
+"""The figures against loops over a made-up table of counts."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+
+import pytest
+
+from vicinal import records
+from vicinal._checks import InputError
+from vicinal.corruptions import SETS
+from vicinal.evaluation import CorruptionResults
+from vicinal.metrics import BASELINES, Baseline
+
+N = 200
+ALL = SETS["all"]
+
+
+def drawn(**changes: object) -> CorruptionResults:
+    rng = random.Random(5)
+    correct = {name: {s: rng.randrange(N) for s in range(1, 6)} for name in ALL}
+    given = {"correct": correct, "n": N, "clean_correct": 90, "clean_n": 100}
+    return CorruptionResults(**{**given, **changes})  # type: ignore[arg-type]
+
+
+def test_means_and_ratios_match_loops() -> None:
+    found, total = drawn(), 0.0
+    for name in ALL:
+        under = sum(found.correct[name][s] / N for s in range(1, 6)) / 5
+        assert found.accuracy(name) == pytest.approx(under)
+        assert found.robustness(name) == pytest.approx(under / 0.9)
+        total += under if name in SETS["common"] else 0.0
+    assert found.mean == pytest.approx(total / 15)
+    assert found.over == SETS["common"]
+    alex, mce = BASELINES["alexnet"], 0.0
+    for name in SETS["common"]:
+        mce += sum(1 - found.correct[name][s] / N for s in range(1, 6)) / (5 * alex.errors[name])
+    assert found.mce(alex) == pytest.approx(100 * mce / 15)
+
+
+def test_what_cannot_be_compared_is_in_no_mean() -> None:
+    found = drawn(aside=frozenset({"frost"}))
+    assert found.over == tuple(name for name in SETS["common"] if name != "frost")
+    assert found.mean == pytest.approx(sum(map(found.accuracy, found.over)) / 14)
+    assert "frost" not in found.errors()
+    assert math.isnan(found.mce(BASELINES["alexnet"]))
+    frost = [r for r in found.records if r.get("corruption") == "frost"]
+    assert len(frost) == 6
+    assert not any(record["comparable"] for record in frost)
+    assert found.records[-1]["aside"] == ["frost"]
+    assert "* not comparable" in str(found)
+
+
+def test_a_mean_over_other_corruptions_says_which() -> None:
+    correct = {name: {3: 100} for name in ("rotation", "occlusion")}
+    found = drawn(correct=correct)
+    assert (found.over, found.severities) == (("rotation", "occlusion"), (3,))
+    assert found.mean == 0.5
+    assert math.isnan(found.mce(Baseline(name="mine", errors={"rotation": 0.5})))
+
+
+def test_a_net_is_its_own_baseline() -> None:
+    found = drawn()
+    own = found.as_baseline("mine")
+    assert own.clean == pytest.approx(0.1)
+    assert found.mce(own) == pytest.approx(100)
+    assert found.relative_mce(own) == pytest.approx(100)
+
+
+def test_records_are_json_and_add_up() -> None:
+    found = drawn(baseline=BASELINES["alexnet"], forward=7, seconds=1.23456)
+    rows = [json.loads(records.line(record)) for record in found.records]
+    assert [row["kind"] for row in rows] == ["corruption"] * (19 * 6) + ["corruptions"]
+    for row in rows[:-1]:
+        assert row["accuracy"] == pytest.approx(row["correct"] / row["n"])
+        assert row["error"] == pytest.approx(1 - row["accuracy"])
+        assert row["robustness_score"] == pytest.approx(row["accuracy"] / 0.9)
+        assert row["n"] == (N if row["severity"] else 5 * N)
+    last = rows[-1]
+    assert (last["over"], last["severities"]) == (list(SETS["common"]), [1, 2, 3, 4, 5])
+    assert last["clean_accuracy"] == pytest.approx(0.9)
+    assert last["baseline"] == BASELINES["alexnet"].name
+    assert last["mce"] == pytest.approx(found.mce(BASELINES["alexnet"]))
+    assert (last["forward"], last["seconds"]) == (7, 1.235)
+
+
+def test_without_clean_twins_there_is_no_ratio() -> None:
+    found = drawn(clean_correct=0, clean_n=0)
+    assert math.isnan(found.clean)
+    assert math.isnan(found.robustness("fog"))
+    assert json.loads(records.line(found.records[0]))["robustness_score"] is None
+
+
+def test_what_was_not_judged_is_one_sentence() -> None:
+    found = drawn(correct={"fog": {1: 3}})
+    with pytest.raises(InputError, match="must be fog"):
+        found.accuracy("snow")
+    with pytest.raises(InputError, match="that was judged, 1; got 2"):
+        found.accuracy("fog", 2)
+
+
+def test_the_table_shows_every_corruption_and_the_baselines_name() -> None:
+    shown = str(drawn(baseline=BASELINES["alexnet"]))
+    assert all(name in shown for name in ALL)
+    assert "AlexNet" in shown
+    assert "A_clean 90.00" in shown

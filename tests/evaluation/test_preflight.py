@@ -1,0 +1,129 @@
+"""What does not fit is refused in one sentence, what weakens attacks is a warning, each by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from counting import Counted
+from laws import assert_model_unchanged
+from nets import CLASSES, smooth_net, stateful_net
+from vicinal._checks import InputError
+from vicinal.evaluation import evaluate
+from vicinal.evaluation.preflight import Finding, preflight
+
+
+def _data(n: int = 6) -> tuple[Tensor, Tensor]:
+    return torch.rand(n, 3, 4, 4), torch.arange(n) % CLASSES
+
+
+def _net(*more: nn.Module) -> nn.Module:
+    return nn.Sequential(smooth_net(dtype=torch.float32), *more).eval()
+
+
+def _found(model: nn.Module, **kwargs: Any) -> dict[str, Finding]:
+    return {finding.check: finding for finding in preflight(model, *_data(), **kwargs)}
+
+
+def _warned(model: nn.Module, **kwargs: Any) -> set[str]:
+    return {name for name, finding in _found(model, **kwargs).items() if finding.state == "warn"}
+
+
+class _Noise(nn.Module):
+    def forward(self, z: Tensor) -> Tensor:
+        return z + torch.randn_like(z)
+
+
+class _ByBatch(nn.Module):
+    def forward(self, z: Tensor) -> Tensor:
+        return z - z.mean(dim=0)
+
+
+def test_a_sound_model_passes_every_check() -> None:
+    found = _found(_net(), num_classes=CLASSES)
+    names = ["range", "dtype", "device", "shape", "classes", "mode", "outputs", "determinism"]
+    assert list(found) == [*names, "batch"]
+    assert {finding.state for finding in found.values()} == {"ok"}
+    assert all(set(finding.record) == {"check", "state", "words"} for finding in found.values())
+
+
+@pytest.mark.parametrize(
+    ("model", "check", "words"),
+    [
+        (_net(nn.Softmax(dim=1)), "outputs", "Take the softmax off"),
+        (_net(_Noise()), "determinism", "draws at random"),
+        (_net(_ByBatch()), "batch", "depends on the batch size"),
+        (_net().train(), "mode", "train mode"),
+    ],
+)
+def test_what_weakens_attacks_is_a_warning_of_its_check_alone(
+    model: nn.Module, check: str, words: str
+) -> None:
+    assert _warned(model) == {check}
+    assert words in _found(model)[check].words
+
+
+def test_logarithms_of_probabilities_are_as_good_as_logits() -> None:
+    found = _found(_net(nn.LogSoftmax(dim=1)))["outputs"]
+    assert found.state == "ok"
+    assert "logarithms" in found.words
+
+
+def test_more_outputs_than_classes_is_a_warning_and_fewer_are_refused() -> None:
+    assert _warned(_net(), num_classes=CLASSES - 1) == {"classes"}
+    with pytest.raises(InputError, match=r"each of the data's 9 classes; it has 5"):
+        preflight(_net(), *_data(), num_classes=9)
+
+
+def test_images_divided_twice_are_suspected() -> None:
+    x, y = _data()
+    (found,) = [one for one in preflight(_net(), x / 255, y) if one.check == "range"]
+    assert found.state == "warn"
+    assert "divided by 255 twice" in found.words
+
+
+@pytest.mark.parametrize(
+    ("change", "model", "sentence"),
+    [
+        (lambda x, y: (255 * x, y), None, "x / 255"),
+        (lambda x, y: (2 * x - 1, y), None, "put the normalisation inside"),
+        (lambda x, y: (x, y + 1), None, r"classes in 0\.\.4"),
+        (lambda x, y: (x[:, :1], y), None, r"must take images of shape \(6, 1, 4, 4\)"),
+        (lambda x, y: (x, y), "half", r"got torch.float16. Did you mean model.float\(\)\?"),
+        (lambda x, y: (x, y), "meta", "must lie on one device"),
+        (lambda x, y: (x, y), "partly meta", "they lie on cpu and meta"),
+    ],
+)
+def test_what_makes_every_number_wrong_is_one_sentence(
+    change: Any, model: str | None, sentence: str
+) -> None:
+    net = _net()
+    if model == "half":
+        net = net.half()
+    elif model == "meta":
+        net = net.to("meta")
+    elif model == "partly meta":
+        net.register_buffer("mean", torch.zeros(1, device="meta"))
+    with pytest.raises(InputError, match=sentence) as raised:
+        preflight(net, *change(*_data()))
+    assert len(str(raised.value).splitlines()) == 1
+
+
+def test_an_evaluation_says_so_too() -> None:
+    x, y = _data()
+    with pytest.raises(InputError, match=r"must take images of shape \(6, 1, 4, 4\)"):
+        evaluate(_net(), (x[:, :1], y))
+    with pytest.raises(InputError, match="must lie on one device"):
+        evaluate(_net().to("meta"), (x, y))
+
+
+def test_it_leaves_the_model_alone_and_takes_three_passes_of_a_few_images() -> None:
+    model = stateful_net()
+    with assert_model_unchanged(model):
+        preflight(model, *_data())
+    counted = Counted(_net())
+    preflight(counted, *_data(40))
+    assert counted.forward_images == 16 + 16 + 1

@@ -1,0 +1,85 @@
+"""Threat models: read off attacks, told in words, and the one that a worst case is of."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from vicinal import attacks
+from vicinal._checks import InputError
+from vicinal.evaluation.threat import Threat, about, parameters, prevailing, threat_of
+
+PGD = attacks.PGD(eps=0.1, step_size=0.05, steps=2)
+
+
+@pytest.mark.parametrize(
+    ("attack", "norm", "eps"),
+    [
+        (attacks.FGSM(eps=0.1), "linf", 0.1),
+        (attacks.PGD(eps=0.5, step_size=0.1, steps=2, norm="l2"), "l2", 0.5),
+        (attacks.PGD(eps=math.inf, step_size=0.1, steps=2, random_start=False), "linf", math.inf),
+        (attacks.FGSM(eps=torch.tensor([0.1, 0.2])), "linf", (0.1, 0.2)),
+        (attacks.CWL2(), "l2", math.inf),
+        (attacks.FMN(), "linf", math.inf),
+        (attacks.AutoAttack(eps=0.1, norm="l2"), "l2", 0.1),
+        (attacks.Transfer(source=nn.Flatten(), attack=PGD), "linf", 0.1),
+        (attacks.Foreign(call=lambda model, x, y: x), "linf", math.inf),
+        (attacks.Foreign(call=lambda model, x, y: x, norm="l2", eps=0.2), "l2", 0.2),
+    ],
+)
+def test_norm_and_radius_are_those_of_the_attack(attack: Any, norm: str, eps: Any) -> None:
+    found = threat_of(attack)
+    assert found is not None
+    assert found.norm == norm
+    assert found.eps == pytest.approx(eps)
+    assert found.bounded == (eps != math.inf)
+
+
+def test_a_plain_function_says_nothing_of_a_radius() -> None:
+    assert threat_of(lambda model, x, y: x) is None
+
+
+def test_grey_levels_are_told_where_the_radius_is_some() -> None:
+    assert str(Threat(norm="linf", eps=8 / 255)) == "linf 8/255 (0.03137)"
+    assert str(Threat(norm="l2", eps=0.5)) == "l2 0.5"
+    assert "0.1, 0.2" in str(Threat(norm="linf", eps=(0.1, 0.2)))
+    assert "at most 8/255" in Threat(norm="linf", eps=8 / 255).words
+    assert "as far as one likes" in Threat(norm="l2", eps=math.inf).words
+
+
+@pytest.mark.parametrize(("norm", "eps"), [("linf", -0.1), ("linf", math.nan), ("l1", 0.1)])
+def test_what_is_no_ball_is_refused(norm: str, eps: float) -> None:
+    with pytest.raises(InputError):
+        Threat(norm=norm, eps=eps)
+
+
+def test_most_attacks_decide_and_the_first_of_a_tie() -> None:
+    a, b, free = (Threat(norm="linf", eps=eps) for eps in (0.1, 0.2, math.inf))
+    assert prevailing([b, a, None, b]) == b
+    assert prevailing([a, b]) == a
+    assert prevailing([free, free, a]) == a
+    assert prevailing([free, None]) is None
+
+
+def test_every_parameter_is_written_down_as_json_can_hold_it() -> None:
+    found = parameters(attacks.PGD(eps=math.inf, step_size=0.1, steps=2, random_start=False))
+    assert (found["class"], found["eps"], found["restarts"]) == ("PGD", "inf", 1)
+    nested = parameters(attacks.Transfer(source=nn.Flatten(), attack=PGD))
+    assert nested["source"] == "Flatten"
+    assert nested["attack"]["steps"] == 2
+    several = attacks.AutoAttack(eps=0.1, attacks={"fgsm": attacks.FGSM(eps=torch.tensor([0.1]))})
+    assert parameters(several)["attacks"]["fgsm"]["eps"] == pytest.approx([0.1])
+    for one in (found, nested, parameters(several)):
+        assert json.loads(json.dumps(one, allow_nan=False)) == one
+
+
+def test_what_the_attacker_knows_is_said() -> None:
+    assert "gradients" in about(PGD).access
+    assert "another model" in about(attacks.Transfer(source=nn.Flatten(), attack=PGD)).access
+    assert "logits" in about(attacks.Square(eps=0.1)).access
+    assert "noise" in about(attacks.UniformNoise(eps=0.1)).access
