@@ -18,6 +18,7 @@ from torch import Tensor, nn
 import nets
 from vicinal import attacks, inputs, labels, objectives
 from vicinal._typing import Attack, Objective
+from vicinal.corruptions import gaussian_noise
 
 
 def _name(instance: object) -> str:
@@ -278,6 +279,8 @@ INPUTS = [
     InputEntry(instance=inputs.Keep(), passes=(0, 0), identity=inputs.Keep(), eps=0.0),
     InputEntry(instance=inputs.GaussianNoise(sigma=0.3), passes=(0, 0), identity=inputs.GaussianNoise(sigma=0.0), draws=True),
     InputEntry(instance=inputs.GaussianNoise(sigma=0.3, clip=False), passes=(0, 0), identity=inputs.GaussianNoise(sigma=0.0, clip=False), draws=True, unit_range=False),
+    InputEntry(instance=inputs.Corrupt(corruption=gaussian_noise), passes=(0, 0), identity=inputs.Corrupt(corruption=gaussian_noise, share=0.0), draws=True),
+    InputEntry(instance=inputs.Corrupt(corruption=gaussian_noise, severities=(4,), share=0.5), passes=(0, 0), identity=inputs.Corrupt(corruption=gaussian_noise, severities=(4,), share=0.0), draws=True),
     InputEntry(instance=inputs.MixUp(alpha=1.0), passes=(0, 0), identity=inputs.MixUp(alpha=0.0), partners=True, draws=True),
     InputEntry(instance=inputs.MixUp(alpha=0.4, per_sample=True), passes=(0, 0), identity=inputs.MixUp(alpha=0.0, per_sample=True), partners=True, draws=True),
     InputEntry(instance=inputs.CutMix(alpha=1.0), passes=(0, 0), identity=inputs.CutMix(alpha=0.0), partners=True, draws=True),
@@ -342,5 +345,6 @@ ATTACKS = [
     AttackEntry(instance=attacks.UniformNoise(eps=0.5, draws=2, norm="l2", compact_every=None), passes=(3, 0), identity=attacks.UniformNoise(eps=0.0, draws=2), eps=0.5, norm="l2", draws=True),
     AttackEntry(instance=attacks.Transfer(source=SOURCE, attack=attacks.FGSM(eps=0.1)), passes=(3, 1), identity=attacks.Transfer(source=SOURCE, attack=FGSM_0), eps=0.1),
     AttackEntry(instance=attacks.Transfer(source=SOURCE, attack=attacks.PGD(eps=0.1, step_size=0.025, steps=2)), passes=(4, 2), identity=attacks.Transfer(source=SOURCE, attack=PGD_0), eps=0.1, draws=True),
+    AttackEntry(instance=attacks.Rounded(attack=attacks.APGD(eps=0.1, steps=3, compact_every=None)), passes=(7, 3), identity=APGD_0, eps=0.1 + 0.5 / 255, draws=True),  # rounding moves pixels without any budget
 ]
 # fmt: on

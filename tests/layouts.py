@@ -67,3 +67,34 @@ def svhn(folder: Path) -> Path:
         folder.mkdir(exist_ok=True)
         scipy.io.savemat(folder / f"{name}_32x32.mat", {"X": x, "y": y})
     return folder
+
+
+def cifar_c(root: Path, names: Sequence[str], *, images: int = 4, classes: int = 10) -> Path:
+    """A .npy file per corruption, five severities of a few images each, and labels.npy."""
+    rng = np.random.default_rng(0)
+    root.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        np.save(root / f"{name}.npy", rng.integers(0, 256, (5 * images, 32, 32, 3)).astype("uint8"))
+    np.save(root / "labels.npy", np.tile(rng.integers(0, classes, images), 5).astype(np.uint8))
+    return root
+
+
+def corrupted_tree(
+    root: Path, names: Sequence[str], wnids: Sequence[str], *, side: int, severities: int = 5
+) -> Path:
+    """<corruption>/<severity>/<wnid>/, one picture of every class."""
+    for name in names:
+        for severity in range(1, severities + 1):
+            for label, wnid in enumerate(wnids):
+                pixels = random_pixels(label + 100 * severity, height=side, width=side)
+                write_picture(root / name / str(severity) / wnid / "val_1.JPEG", pixels)
+    return root
+
+
+def cifar_npz(folder: Path, *, images: int) -> Path:
+    """CIFAR-10 as one archive, with as many training as test images."""
+    rng = np.random.default_rng(1)
+    x = rng.integers(0, 256, (images, 32, 32, 3)).astype(np.uint8)
+    y = np.arange(images) % 10
+    np.savez(folder / "cifar10.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    return folder

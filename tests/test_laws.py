@@ -18,7 +18,7 @@ from torch import Tensor, nn
 import catalog
 import laws
 import nets
-from vicinal import attacks, inputs, labels, objectives
+from vicinal import attacks, corruptions, inputs, labels, objectives
 from vicinal._typing import Attack, Objective
 from vicinal.maths.mixing import Mix
 
@@ -121,6 +121,7 @@ def test_the_definition_is_one_frozen_keyword_only_dataclass(entry: Any) -> None
     if "Vicinal(" not in repr(entry.instance):
         inner = vars(inputs) if cls is inputs.Vertex else vars(labels)
         inner = vars(objectives) if cls is objectives.AWP else inner
+        inner = vars(corruptions) if cls is inputs.Corrupt else inner
         names = inner | {cls.__name__: cls, "inf": math.inf}
         assert eval(repr(entry.instance), names) == entry.instance
         assert hash(eval(repr(entry.instance), names)) == hash(entry.instance)

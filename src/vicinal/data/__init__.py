@@ -31,6 +31,10 @@ What is too large for memory stays in its files: `load_folder` reads a `FolderSe
 where an `ImageSet` stands, and a `FileLoader` streams it through worker processes in the manner of
 `Loader`.
 
+Published test sets that nobody trains on have doors of their own: `load_corrupted` opens CIFAR-10-C
+and ImageNet-C, one part for each corruption and severity, `load_shifted` CIFAR-10.1, ImageNet-R and
+their like.
+
 A set that is not at hand raises `MissingData`, one that is damaged a plain `InputError`; neither
 runs code that a file carries. Every other public name is in the file of its concept.
 """
@@ -38,11 +42,14 @@ runs code that a file carries. Every other public name is in the file of its con
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from vicinal._checks import InputError, choice
 from vicinal.data.augment import Crops, apply_crops, draw_crops, random_crop_flip
 from vicinal.data.cifar import find_layout, read_cifar10, read_cifar100
+from vicinal.data.cifar_c import read_cifar10_c, read_cifar100_c, read_corrupted_arrays
+from vicinal.data.corrupted_set import CorruptedSet
 from vicinal.data.digits import read_digits
 from vicinal.data.download import download
 from vicinal.data.file_loader import FileLoader
@@ -51,16 +58,26 @@ from vicinal.data.idx import read_fashion_mnist, read_mnist
 from vicinal.data.image_folder import read_image_folder
 from vicinal.data.image_set import ImageSet, Split, channel_statistics
 from vicinal.data.imagenet import read_imagenet, read_imagenet_100
+from vicinal.data.imagenet_c import read_corrupted_folders, read_imagenet_c, read_tiny_imagenet_c
 from vicinal.data.loader import Loader
 from vicinal.data.missing import MissingData
 from vicinal.data.npz import read_npz
+from vicinal.data.shifted import (
+    ShiftedSet,
+    read_cifar10_1,
+    read_imagenet_variant,
+    read_shifted_folders,
+)
 from vicinal.data.subsets import balanced_rows, balanced_subset, even_rows, first
 from vicinal.data.svhn import read_svhn
 from vicinal.data.tiny_imagenet import read_tiny_imagenet, read_tiny_imagenet_30
 
 __all__ = [
+    "CORRUPTED",
     "DATASETS",
     "FOLDERS",
+    "SHIFTED",
+    "CorruptedSet",
     "Crops",
     "FileLoader",
     "FileSplit",
@@ -68,6 +85,7 @@ __all__ = [
     "ImageSet",
     "Loader",
     "MissingData",
+    "ShiftedSet",
     "Split",
     "apply_crops",
     "balanced_rows",
@@ -79,20 +97,31 @@ __all__ = [
     "find_layout",
     "first",
     "load",
+    "load_corrupted",
     "load_folder",
+    "load_shifted",
     "random_crop_flip",
     "read_cifar10",
     "read_cifar100",
+    "read_cifar100_c",
+    "read_cifar10_1",
+    "read_cifar10_c",
+    "read_corrupted_arrays",
+    "read_corrupted_folders",
     "read_digits",
     "read_fashion_mnist",
     "read_image_folder",
     "read_imagenet",
     "read_imagenet_100",
+    "read_imagenet_c",
+    "read_imagenet_variant",
     "read_mnist",
     "read_npz",
+    "read_shifted_folders",
     "read_svhn",
     "read_tiny_imagenet",
     "read_tiny_imagenet_30",
+    "read_tiny_imagenet_c",
 ]
 
 DATASETS: dict[str, Callable[[Path | None], ImageSet]] = {
@@ -114,6 +143,23 @@ FOLDERS: dict[str, Callable[[Path | None], FolderSet]] = {
     "imagenet-100": read_imagenet_100,
 }
 """Every data set that is streamed from its files."""
+
+CORRUPTED: dict[str, Callable[[Path | None], CorruptedSet]] = {
+    "cifar10-c": read_cifar10_c,
+    "cifar100-c": read_cifar100_c,
+    "tiny-imagenet-c": read_tiny_imagenet_c,
+    "imagenet-c": read_imagenet_c,
+}
+"""Published corrupted test sets; none is trained on."""
+
+SHIFTED: dict[str, Callable[[Path | None], ShiftedSet]] = {
+    "cifar10.1": read_cifar10_1,
+    **{
+        name: partial(read_imagenet_variant, name)
+        for name in ("imagenet-r", "imagenet-a", "imagenet-sketch", "imagenet-v2")
+    },
+}
+"""Published test sets of images from elsewhere; none is trained on."""
 
 
 def load(name: str, data_dir: Path | None = None) -> ImageSet:
@@ -160,3 +206,41 @@ def load_folder(name: str, data_dir: Path | None = None) -> FolderSet:
         'imagenet-1000'. Did you mean imagenet-100?
     """
     return FOLDERS[choice("dataset", name, FOLDERS)](data_dir)
+
+
+def load_corrupted(name: str, data_dir: Path | None = None) -> CorruptedSet:
+    """Open a published corrupted test set by its name; nothing is decoded.
+
+    Args:
+        name: A key of `CORRUPTED`.
+        data_dir: The folder that holds it.
+
+    Returns:
+        The set.
+
+    Example:
+        >>> load_corrupted("cifar10c")
+        Traceback (most recent call last):
+        vicinal._errors.InputError: `dataset` must be cifar10-c | cifar100-c | tiny-imagenet-c |
+        imagenet-c; got 'cifar10c'. Did you mean cifar10-c?
+    """
+    return CORRUPTED[choice("dataset", name, CORRUPTED)](data_dir)
+
+
+def load_shifted(name: str, data_dir: Path | None = None) -> ShiftedSet:
+    """Open a published test set of images from elsewhere by its name.
+
+    Args:
+        name: A key of `SHIFTED`.
+        data_dir: The folder that holds it.
+
+    Returns:
+        The set.
+
+    Example:
+        >>> load_shifted("imagenet-v3")
+        Traceback (most recent call last):
+        vicinal._errors.InputError: `dataset` must be cifar10.1 | imagenet-r | imagenet-a |
+        imagenet-sketch | imagenet-v2; got 'imagenet-v3'. Did you mean imagenet-v2?
+    """
+    return SHIFTED[choice("dataset", name, SHIFTED)](data_dir)

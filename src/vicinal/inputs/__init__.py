@@ -7,6 +7,7 @@ clean logits from whoever has them. None leaves the model changed.
     Keep            x                                            ERM, label smoothing
     GaussianNoise   x + N(0, sigma^2 I)                          Gaussian vicinity
     MixUp           lam x + (1-lam) x', lam ~ Beta(alpha, alpha) MixUp
+    Corrupt         a corruption of the world, such as fog       training on corruptions
     CutMix          a box of x' pasted into x                    CutMix
     Interpolate     lam x + (1-lam) x', mode of lam near 1       ALPS
     FGSM, PGD       steps along the sign of the input gradient   adversarial training, BAT
@@ -20,6 +21,7 @@ clean logits from whoever has them. None leaves the model changed.
     (torch.Size([4, 1, 8, 8]), torch.Size([4]))
 """
 
+from vicinal.inputs.corrupt import Corrupt
 from vicinal.inputs.cutmix import CutMix
 from vicinal.inputs.feature_scatter import FeatureScatter, scatter
 from vicinal.inputs.fgsm import FGSM
@@ -34,6 +36,7 @@ from vicinal.maths.mixing import Mix, Neighbour
 
 __all__ = [
     # moves
+    "Corrupt",
     "CutMix",
     "FGSM",
     "FeatureScatter",
@@ -59,6 +62,7 @@ __all__ = [
 ]
 
 INPUTS: dict[str, type[InputMove]] = {
+    "Corrupt": Corrupt,
     "CutMix": CutMix,
     "FGSM": FGSM,
     "FeatureScatter": FeatureScatter,

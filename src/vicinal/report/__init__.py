@@ -4,8 +4,12 @@
 nothing else. What is measured, and how, is the business of `campaigns` and `evaluation`.
 """
 
+from vicinal.report.comparison import comparison
+from vicinal.report.heat_map import heat_map, write_heat_map
 from vicinal.report.html import page
 from vicinal.report.per_class import per_class
 from vicinal.report.tables import Section, markdown, rich_table, rich_tables, sections
 
-__all__ = ["Section", "markdown", "page", "per_class", "rich_table", "rich_tables", "sections"]
+__all__ = ["Section", "comparison", "markdown", "page", "per_class", "rich_table", "rich_tables"]
+__all__ += ["sections"]
+__all__ += ["heat_map", "write_heat_map"]

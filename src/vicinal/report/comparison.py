@@ -1,0 +1,66 @@
+"""Several evaluations side by side, as one small table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vicinal.report.tables import NOTHING, Section
+
+__all__ = ["comparison"]
+
+
+def comparison(record: dict[str, Any]) -> tuple[Section, list[str]]:
+    """Lay out a comparison.
+
+    Args:
+        record: A record of kind "comparison".
+
+    Returns:
+        A table with one row per attack, and the notes below it: what is unlike, and how differences
+        were tested.
+
+    Example:
+        >>> cell = {"accuracy": 0.5, "interval": [0.2, 0.8], "n": 8, "p": None}
+        >>> other = {**cell, "p": 0.01, "test": "McNemar", "unlike": ""}
+        >>> rows = [{"attack": "clean", "cells": [{**cell, "test": "", "unlike": ""}, other]}]
+        >>> comparison({"names": ["a", "b"], "level": 0.05, "rows": rows})[0].rows
+        (('clean', '8', '50.00 [20.0, 80.0]', '50.00 [20.0, 80.0] *', '0.01'),)
+    """
+    first, *others = record["names"]
+    header = ["attack", "images", first]
+    for name in others:
+        header += [name, "p"]
+    notes: list[str] = []
+    rows = tuple(_row(row, record["names"], notes) for row in record["rows"])
+    tests = {cell["test"] for row in record["rows"] for cell in row["cells"] if cell} - {""}
+    notes.append(
+        f"p: the chance of such a difference from {first}, by {' and '.join(sorted(tests))}'s "
+        f"exact test, corrected by Holm's method; * below {record['level']:g}. In brackets "
+        "Wilson's 95 % interval."
+    )
+    return Section(title="accuracy, %", header=tuple(header), rows=rows), notes
+
+
+def _row(row: dict[str, Any], names: list[str], notes: list[str]) -> tuple[str, ...]:
+    first, *others = row["cells"]
+    counts = dict.fromkeys(str(cell["n"]) for cell in row["cells"] if cell)
+    words = [row["attack"], ", ".join(counts), _share(first)]
+    for name, cell in zip(names[1:], others, strict=True):
+        words += [_share(cell), _chance(cell)]
+        if cell and cell["unlike"]:
+            notes.append(f"{row['attack']}, {name}: {cell['unlike']}; not compared.")
+    return tuple(words)
+
+
+def _share(cell: dict[str, Any] | None) -> str:
+    if cell is None:
+        return NOTHING
+    low, high = (100 * end for end in cell["interval"])
+    mark = " *" if cell["p"] is not None and cell["p"] < 0.05 else ""
+    return f"{100 * cell['accuracy']:.2f} [{low:.1f}, {high:.1f}]{mark}"
+
+
+def _chance(cell: dict[str, Any] | None) -> str:
+    if cell is None or cell["p"] is None:
+        return "unlike" if cell and cell["unlike"] else NOTHING
+    return "<0.0001" if cell["p"] < 1e-4 else f"{cell['p']:.2g}"

@@ -1,0 +1,34 @@
+"""A comparison laid out: shares with intervals, a star where they differ, notes below."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vicinal import report
+
+
+def _cell(accuracy: float, p: float | None = None, **more: Any) -> dict[str, Any]:
+    found = {"accuracy": accuracy, "interval": [accuracy - 0.1, accuracy + 0.1], "n": 20}
+    return {**found, "p": p, "test": "" if p is None else "McNemar", "unlike": "", **more}
+
+
+def test_every_cell_has_its_place_and_what_is_unlike_is_said() -> None:
+    rows = [
+        {"attack": "clean", "cells": [_cell(0.9), _cell(0.5, 1e-5), None]},
+        {"attack": "pgd", "cells": [_cell(0.5), _cell(0.4, 0.25), _cell(0.3, unlike="why")]},
+    ]
+    record = {"names": ["a", "b", "c"], "level": 0.05, "rows": rows}
+    section, notes = report.comparison(record)
+    assert section.header == ("attack", "images", "a", "b", "p", "c", "p")
+    assert section.rows[0] == (
+        "clean",
+        "20",
+        "90.00 [80.0, 100.0]",
+        "50.00 [40.0, 60.0] *",
+        "<0.0001",
+        "-",
+        "-",
+    )
+    assert section.rows[1][3:] == ("40.00 [30.0, 50.0]", "0.25", "30.00 [20.0, 40.0]", "unlike")
+    assert notes[0] == "pgd, c: why; not compared."
+    assert "from a, by McNemar's exact test" in notes[1]
