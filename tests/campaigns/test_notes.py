@@ -76,7 +76,12 @@ def test_failures_are_listed(tmp_path: Path) -> None:
 def test_what_is_not_built_yet_and_the_sources_of_examples_are_told(tmp_path: Path) -> None:
     assert "Not yet: norms of input gradients, not built" in text("bat/table-2", tmp_path)
     told = text("m-tlat/table-1", tmp_path)
-    assert "Not yet: CW-L2, MI-FGSM and corruptions, not built" in told
+    assert "Not yet" not in told
+    assert "Black-box from m-tlat/imagenet-100-vgg16: " in told
+    assert "Corruptions: accuracy is the mean over the five severities" in told
+    assert "the paper's ranges in equal steps" in told
+    assert "Frost: its texture is computed" in told
+    assert "corrupted(" not in told
     assert "Robustness score: " in told
     assert "Robustness score: " not in text("bat/table-1", tmp_path)
     assert "trained by erm, ls-0.8, ls-0.9 and pgd-10-2 with seed 1000" in text(

@@ -144,4 +144,4 @@ def test_what_cannot_be_measured_says_why_by_its_status(
     assert statuses("bat/table-2", "smoke") == {"not yet"}
     assert statuses("bat/table-9", "smoke") == {"cited", "not run"}
     assert statuses("bat/table-9", "full") == {"cited", "no data"}
-    assert statuses("m-tlat/table-1", "smoke") == {"not yet", "not run"}
+    assert statuses("m-tlat/table-1", "smoke") == {"not run"}

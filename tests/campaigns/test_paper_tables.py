@@ -9,10 +9,12 @@ from importlib import resources
 import pytest
 from torch import nn
 
-from vicinal.attacks import FGSM, PGD, Transfer
+from vicinal.attacks import CWL2, FGSM, MIFGSM, PGD, Transfer
 from vicinal.campaigns.cell import FIELDS, Cell
 from vicinal.campaigns.paper_tables import SUBJECTS, paper_cells, retold
 from vicinal.campaigns.threats import Threat
+from vicinal.campaigns.under_corruption import is_corruption
+from vicinal.corruptions import SETS
 from vicinal.recipes import methods, parse_attack
 
 PAPERS = {"bat": "BAT", "avmixup": "AVmixup", "m-tlat": "M-TLAT"}
@@ -74,14 +76,19 @@ def test_what_is_not_cited_names_a_recipe_of_its_paper_that_has_the_row(table: s
 
 def test_what_is_not_built_yet_says_what_it_lacks_and_has_no_attack() -> None:
     lacking = {(c.table, c.lacking): c for t in SUBJECTS for c in cells(t) if c.lacking}
-    assert {words for _, words in lacking} == {
-        "norms of input gradients",
-        "corruptions",
-        "CW-L2",
-        "MI-FGSM",
-    }
+    assert {words for _, words in lacking} == {"norms of input gradients"}
     assert all(cell.threat is None for cell in lacking.values())
-    assert sum(not c.lacking for c in cells("m-tlat/table-1")) == 6 * 1 + 6 * 2
+
+
+def test_every_corruption_of_m_tlats_tables_is_one_of_the_room() -> None:
+    for table, own in (("m-tlat/table-1", 19), ("m-tlat/table-2", 19)):
+        found = {c.condition: c.threat for c in cells(table) if c.condition in SETS["all"]}
+        assert len(found) == own
+        for name, threat in found.items():
+            assert threat is not None
+            assert threat.corruption == name
+            assert is_corruption(threat.text(std=()))
+            assert all(c.metric == "robustness_score" for c in cells(table) if c.condition == name)
 
 
 def _attack(table: str, condition: str) -> object:
@@ -134,6 +141,7 @@ def _pgd(steps: int, **fields: object) -> PGD:
             "PGD-LL-10 eps=0.04",
             _pgd(10, eps=0.04, step_size=0.01, target="least_likely"),
         ),
+        ("m-tlat/table-1", "CW-L2 40 iterations confidence=50", CWL2.m_tlat()),
     ],
 )
 def test_a_condition_is_the_papers_attack(table: str, condition: str, attack: object) -> None:
@@ -148,6 +156,16 @@ def test_a_condition_is_the_papers_attack(table: str, condition: str, attack: ob
         ("avmixup/table-2", "black-box PGD20 from Standard", "erm", _pgd(20)),
         ("avmixup/table-2", "black-box PGD20 from PGD", "pgd-10-2", _pgd(20)),
         ("avmixup/table-2", "black-box PGD20 from LS0.8", "ls-0.8", _pgd(20)),
+        *(
+            (
+                f"m-tlat/table-{table}",
+                f"black-box MI-FGSM-10 eps={eps} from VGG",
+                "m-tlat-imagenet-100-vgg16/erm",
+                MIFGSM(eps=eps, step_size=eps / 10, steps=10, iterate="last"),
+            )
+            for table in (1, 2)
+            for eps in (0.04, 0.08)
+        ),
     ],
 )
 def test_a_black_box_attack_comes_from_the_net_that_the_paper_names(

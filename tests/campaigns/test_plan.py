@@ -219,10 +219,24 @@ def test_recipes_of_the_other_papers_have_folders_of_their_own(tmp_path: Path) -
             assert facts.folder == tmp_path / f"{name.replace('/', '-')}-smoke"
 
 
+def test_examples_of_another_net_come_from_its_own_recipe(tmp_path: Path) -> None:
+    only: dict[str, Any] = {"only": ("mtlat",), "models": ("resnet-50",)}
+    steps = plan("m-tlat/table-1", tmp_path, seeds=(0,), **only).steps
+    assert trainings(steps) == ["erm-seed1000", "mtlat-seed0"]
+    source = steps[0].task
+    assert source.run_dir == tmp_path / "m-tlat-imagenet-100-vgg16-smoke" / "erm-seed1000"
+    white, black = [step for step in steps if isinstance(step.task, Evaluating)]
+    assert isinstance(white.task, Evaluating)
+    assert isinstance(black.task, Evaluating)
+    # clean, two PGDs, CW-L2, 15 corruptions and the paper's own four
+    assert len(white.task.measurements) == 1 + 2 + 1 + 15 + 4
+    assert (white.source, white.task.source_dir) == (None, None)
+    assert (black.source, black.task.source_dir) == (source.key, source.run_dir)
+    assert [one.attack.partition("(")[0] for one in black.task.measurements] == ["transfer"] * 2
+    assert black.task.part == "by imagenet-100-vgg16 erm"
+
+
 def test_what_is_cited_or_not_built_yet_is_not_planned(tmp_path: Path) -> None:
     assert plan("bat/table-2", tmp_path).steps == []
-    found = plan("m-tlat/table-1", tmp_path, seeds=(0,))
-    per_row = {len(s.task.measurements) for s in found.steps if isinstance(s.task, Evaluating)}
-    assert per_row == {3}  # clean, PGD, PGD towards the least likely class
     cited = plan("avmixup/table-3", tmp_path, seeds=(0,))
     assert trainings(cited.steps) == ["avmixup-seed0"]

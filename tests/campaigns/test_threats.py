@@ -71,6 +71,31 @@ def test_two_different_threats_never_share_a_text(field: str) -> None:
     assert Threat(**{**vars(PGD), field: other}).text(std=STD) != PGD.text(std=STD)
 
 
+def test_texts_of_earlier_campaigns_are_as_they_were() -> None:
+    """They are keys in results: a changed letter would have everything measured again."""
+    shown = "pgd(eps=4/255, step_size=1/255, steps=10, random_start=True, iterate=last)"
+    assert PGD.text(std=STD) == shown
+    assert Threat(name="fgsm", eps=0.1).text(std=STD) == "fgsm(eps=0.1)"
+    black = Threat(**{**vars(PGD), "black_box": True, "source": "ls-0.8", "target": "random"})
+    shown = shown[:-1] + ", target=random)"
+    assert black.text(std=STD) == f"transfer(source='ls-0.8-seed1000', attack={shown})"
+
+
+def test_two_recipes_of_a_source_never_share_a_text() -> None:
+    black = Threat(**{**vars(PGD), "black_box": True})
+    other = Threat(**{**vars(black), "source_recipe": "m-tlat/imagenet-100-vgg16"})
+    assert other.text(std=STD) != black.text(std=STD)
+    assert source_name("erm", "m-tlat/imagenet-100-vgg16") in other.text(std=STD)
+
+
+def test_momentum_and_the_carlini_wagner_attack_read_back() -> None:
+    momentum = Threat(name="mi_fgsm", eps=0.04, step_size=0.004, steps=10)
+    wanted = attacks.MIFGSM(eps=0.04, step_size=0.004, steps=10, iterate="last")
+    assert parse_attack(momentum.text(std=())) == wanted
+    carlini = Threat(name="cw_l2", eps=math.inf, steps=40, confidence=50.0)
+    assert parse_attack(carlini.text(std=())) == attacks.CWL2.m_tlat()
+
+
 def test_two_sources_never_share_a_text_and_each_is_a_folder_of_its_own() -> None:
     black = Threat(**{**vars(PGD), "black_box": True})
     other = Threat(**{**vars(black), "source": "ls-0.8"})

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import string
+import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from vicinal import records
 from vicinal.cli import main
 from vicinal.recipes import run
+from vicinal.recipes.extras import Extras
+from vicinal.recipes.job import Job
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +100,86 @@ def test_top5_and_calibration_stand_below_the_table_and_classes_on_request(
     assert [row[:3] for row in rows] == [
         list(one) for one in zip(string.digits, counts, accuracies, strict=True)
     ]
+
+
+OWN = ["evaluate", "--model", "vicinal.models:digits_net(width=4)", "--dataset", "digits"]
+
+
+def test_a_model_of_ones_own_is_judged_and_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    torch.manual_seed(0)
+    out, entry = tmp_path / "out", tmp_path / "entry.json"
+    argv = [*OWN, "--out", str(out), "--n", "4", "--eps", "0.5", "--attack", "autoattack"]
+    argv += ["--attack", "fgsm(eps=0.3)", "--robustbench", str(entry), "--gradients"]
+    assert main([*argv, "--save-adversarial", str(tmp_path / "images")]) == 0
+    shown = capsys.readouterr().out
+    assert "vicinal.models:digits_net(width=4) on digits" in shown
+    assert "moved by at most 0.5 in linf" in shown
+    assert "not in it: fgsm(eps=0.3) (linf 0.3)" in shown
+    assert "squared input gradient of ce" in shown
+    assert {"clean_acc", "autoattack_acc", "eps", "additional_data"} <= set(
+        json.loads(entry.read_text(encoding="utf-8"))
+    )
+    found = records.read(out / "results.jsonl")
+    assert [one["attack"] for one in found if one["kind"] == "evaluation"] == [
+        "clean",
+        "autoattack(eps=0.5)",
+        "fgsm(eps=0.3)",
+        "worst case",
+    ]
+    assert len(list((tmp_path / "images").iterdir())) == 2
+
+
+@pytest.mark.parametrize(("status", "code"), [("PASS", 0), ("WARN", 0), ("FAIL", 1)])
+def test_under_strict_a_failed_verdict_is_the_exit_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str, code: int
+) -> None:
+    def looked(self: Extras, laid: Job) -> list[records.Record]:
+        del self, laid
+        return [{"kind": "verdict", "status": status}]
+
+    monkeypatch.setattr(Extras, "_verdict", looked)
+    argv = [*OWN, "--out", str(tmp_path), "--n", "3", "--eps", "0.01"]
+    assert main([*argv, "--strict"]) == code
+    assert main([*argv, "--verdict"]) == 0
+
+
+def test_a_softmax_inside_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = (
+        "from torch import nn\n"
+        "def net():\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10), nn.Softmax(dim=1))\n"
+    )
+    (tmp_path / "nets_with_softmax.py").write_text(source, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    assert main(["evaluate", "--model", "nets_with_softmax:net", *OWN[3:], "--n", "3"]) == 0
+    assert "warning, outputs: the model returns probabilities" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--dry-run"], "--dry-run goes with RUN"),
+        (["--out", "FILE/below"], "could not make the folder"),
+        (["--robustbench", "entry.json"], "Add --attack 'autoattack(eps=8/255)'"),
+        (["--weights", "net.pth"], "a pickle, which may run code"),
+    ],
+)
+def test_a_mistake_with_a_model_of_ones_own_is_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    sentence: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "FILE").touch()
+    assert main([*OWN, "--n", "3", "--json", *words]) == 2
+    told = capsys.readouterr().err
+    assert sentence in told
+    assert len(told.splitlines()) == 1

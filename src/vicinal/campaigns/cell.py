@@ -58,6 +58,14 @@ class Cell:
     recipe: str | None = None
     lacking: str = ""
 
+    @property
+    def recipes(self) -> tuple[str, ...]:
+        """The recipes that it needs: its own first, then that of a source of another net."""
+        if self.recipe is None:
+            return ()
+        other = "" if self.threat is None else self.threat.source_recipe
+        return (self.recipe, other) if other else (self.recipe,)
+
     def is_in(self, record: Mapping[str, Any]) -> bool:
         """Tell whether a measurement holds this number; older versions kept no top-5 error.
 

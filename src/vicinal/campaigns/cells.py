@@ -20,6 +20,7 @@ from torch import nn
 from vicinal import data, records
 from vicinal._checks import InputError
 from vicinal.campaigns import provenance
+from vicinal.campaigns.under_corruption import is_corruption, measure_corruption
 from vicinal.evaluation import evaluate
 from vicinal.evaluation.results import CLEAN
 from vicinal.recipes import attack_words, files, loading, resolve, run
@@ -235,12 +236,16 @@ def _measure(
     net: nn.Module, batches: loading.Loader, measurement: Measurement, task: Evaluating
 ) -> dict[str, Any]:
     text = measurement.attack
-    attacks = {} if text == CLEAN else {text: attack_words.parse_attack(text, load=_loader(task))}
     rng = torch.Generator().manual_seed(zlib.crc32(text.encode()))
-    found = evaluate(net, batches, attacks=attacks, rng=rng).records
+    if is_corruption(text):
+        found = measure_corruption(net, batches, text, rng=rng)
+    else:
+        named = {} if text == CLEAN else {text: attack_words.parse_attack(text, load=_loader(task))}
+        judged = evaluate(net, batches, attacks=named, rng=rng).records
+        found = next(record for record in judged if record["attack"] == text)
     source = task.source_dir if is_transfer(measurement) else None
     return {
-        **next(record for record in found if record["attack"] == text),
+        **found,
         "source": None if source is None else source.name,
         **provenance.circumstances(task.device),
     }

@@ -16,10 +16,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from vicinal._typing import Attack
 from vicinal.campaigns.cells import BATCH, CLEAN, Evaluating, Measurement, Training
 from vicinal.campaigns.plan import Facts, Plan, Request, Step, is_wanted, make_plan, values
 from vicinal.campaigns.progress import epochs
 from vicinal.campaigns.tables import Cell
+from vicinal.campaigns.under_corruption import AllSeverities, is_corruption
 from vicinal.recipes import attack_words, files, resolve
 from vicinal.recipes.device import pick_device
 from vicinal.recipes.forecast import TrainingForecast, forecast_training
@@ -143,7 +145,7 @@ def forecast(
 def _state(plan: Plan, cell: Cell) -> str:
     if cell.key == "cited":
         return "cited"
-    if cell.recipe not in plan.facts:
+    if not plan.has_data(cell):
         return "no data"
     if cell.lacking:
         return "not yet"
@@ -261,11 +263,9 @@ class _Trial:
         facts = self._facts[folder]
         if place not in self._attacked:
             net = self._net(folder, facts)
-            clean = wanted.attack == CLEAN
-            parsed = None if clean else attack_words.parse_attack(wanted.attack, load=lambda _: net)
             self._attacked[place] = forecast_attack(
                 wanted.attack,
-                parsed,
+                _parsed(wanted.attack, net),
                 net,
                 sizes_of(facts.recipe, self._plan.request.data_dir),
                 n=wanted.n,
@@ -281,3 +281,11 @@ class _Trial:
             sizes = sizes_of(plain, self._plan.request.data_dir)
             self._nets[folder] = untrained(plain, sizes, self._device)[1].eval()
         return self._nets[folder]
+
+
+def _parsed(text: str, net: nn.Module) -> Attack | None:
+    if text == CLEAN:
+        return None
+    if is_corruption(text):
+        return AllSeverities(text=text)
+    return attack_words.parse_attack(text, load=lambda _: net)

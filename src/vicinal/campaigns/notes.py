@@ -10,10 +10,14 @@ from vicinal.campaigns.cell import RATIOS, Cell
 from vicinal.campaigns.family_claims import told
 from vicinal.campaigns.plan import Facts, Plan
 from vicinal.campaigns.threats import SOURCE_SEED
+from vicinal.campaigns.under_corruption import text_of
+from vicinal.corruptions import SETS
 from vicinal.recipes import files
 from vicinal.recipes.schema import Recipe
 
 __all__ = ["notes", "stand_in"]
+
+_SHIFTS = set(SETS["all"]) - set(SETS["common"])
 
 
 def stand_in(cell: Cell, facts: Facts | None) -> str | None:
@@ -119,13 +123,16 @@ def _attacked(facts: Facts, attacked: bool) -> str:
 
 
 def _attacks(cells: Sequence[Cell]) -> list[str]:
-    threats = [cell.threat for cell in cells if cell.threat is not None]
+    every = [cell.threat for cell in cells if cell.threat is not None]
+    threats = [threat for threat in every if not threat.corruption]
     plain = [replace(t, black_box=False) for t in threats if t.space == "pixel"]
     texts = list(dict.fromkeys(threat.text(std=()) for threat in plain))
     found = [f"Attacks, pixels in [0, 1]: {'; '.join(texts)}."] if texts else []
     if any(threat.name == "pgd" for threat in threats):
         found.append("PGD is judged at its last iterate, as in the paper.")
-    found += _sources({threat.source for threat in threats if threat.black_box})
+    found += _sources({t.source for t in threats if t.black_box and not t.source_recipe})
+    found += _other_nets({t.source_recipe for t in threats if t.black_box and t.source_recipe})
+    found += _corruptions({threat.corruption for threat in every if threat.corruption})
     if any(threat.space == "normalised" for threat in threats):
         found.append(
             "Normalised space: eps and step times the training set's standard deviation per "
@@ -151,6 +158,30 @@ def _sources(methods: Collection[str]) -> list[str]:
         f"Black-box: the examples are made on nets of the same kind, trained by {_and(methods)} "
         f"with seed {SOURCE_SEED}, which no row uses."
     ]
+
+
+def _other_nets(recipes: Collection[str]) -> list[str]:
+    return [
+        f"Black-box from {name}: the examples are made on the ERM net of that recipe, trained with "
+        f"seed {SOURCE_SEED}."
+        for name in sorted(recipes)
+    ]
+
+
+def _corruptions(names: Collection[str]) -> list[str]:
+    if not names:
+        return []
+    found = ["Corruptions: accuracy is the mean over the five severities, of the attacked images."]
+    if set(names) & _SHIFTS:
+        found.append(
+            "Occlusion, colour shift, translation and rotation: the five severities go through the "
+            "paper's ranges in equal steps; the paper does not say how it draws from them."
+        )
+    if any("procedural" in text_of(name) for name in names):
+        found.append(
+            "Frost: its texture is computed, so the column cannot be compared with the paper's."
+        )
+    return found
 
 
 def _and(words: Collection[str]) -> str:

@@ -134,7 +134,7 @@ def summary(numbers: Iterable[float]) -> tuple[float | None, float | None]:
 def _status(plan: Plan, cell: Cell, failures: Mapping[str, str], *, measured: bool) -> str:
     if cell.key == "cited":
         return "cited"
-    if cell.recipe not in plan.facts:
+    if not plan.has_data(cell):
         return "no data"
     if cell.lacking:
         return "not yet"

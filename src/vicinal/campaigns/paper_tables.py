@@ -15,6 +15,7 @@ from typing import Any
 from vicinal.campaigns.cell import Cell
 from vicinal.campaigns.own_tables import at_scale
 from vicinal.campaigns.threats import Threat
+from vicinal.corruptions import CORRUPTIONS
 from vicinal.recipes import files, numerals, paper_tables
 from vicinal.recipes.paper_tables import PaperRow
 
@@ -50,7 +51,15 @@ _DECIMALS = {"ALPS": (2, 3), "BAT": (1, 1), "AVmixup": (2, 2), "M-TLAT": (1, 1)}
 _OTHER_RECIPE = {("AVmixup", "3"): "avmixup/cifar10-wrn-34-10-trades"}
 """Where a table has another set-up than its paper's other tables of the same set and net."""
 
-_NOT_YET = {"corruption": "corruptions", "cwl2": "CW-L2", "mifgsm": "MI-FGSM"}
+_OTHER_SOURCE = {("M-TLAT", "VGG"): "m-tlat/imagenet-100-vgg16"}
+"""The recipe of a source that is another net than the row's own."""
+
+_CONFIDENCE = {"M-TLAT": 50.0}
+"""By how much the errors of a paper's CW-L2 must win."""
+
+_NAMES = {"cwl2": "cw_l2", "mifgsm": "mi_fgsm"}
+"""Attacks that the table of the papers calls otherwise than `vicinal.attacks`."""
+
 _DIGITS = 12
 
 
@@ -143,25 +152,38 @@ def row_cell(table: str, row: PaperRow, *, recipe: str | None) -> Cell:
 def _lacking(row: PaperRow) -> str:
     if row.metric.startswith("squared_l2_input_gradient"):
         return "norms of input gradients"
-    return _NOT_YET.get(row.attack, "")
+    unknown = row.attack == "corruption" and row.condition not in CORRUPTIONS
+    return "corruptions" if unknown else ""
 
 
 def _threat(row: PaperRow) -> Threat:
+    if row.attack == "corruption":
+        return Threat(name="corruption", eps=math.inf, corruption=row.condition)
+    if row.attack == "cwl2":
+        confidence = _CONFIDENCE.get(row.paper, 0.0)
+        return Threat(name="cw_l2", eps=math.inf, steps=row.steps or 1, confidence=confidence)
     eps = float(numerals.read_number(row.eps))
-    step = eps if row.step == "eps" else float(numerals.read_number(row.step))
     # FGSM knows no random start; PGD with one full step is the same with one.
     name = "pgd" if row.attack == "fgsm" and row.random_start else row.attack
     return Threat(
-        name=name,
+        name=_NAMES.get(name, name),
         eps=eps,
-        step_size=step,
+        step_size=_step(row.step, eps),
         steps=row.steps or 1,
         random_start=row.random_start,
         black_box=bool(row.source),
         loss=row.loss or "ce",
         target=None if row.target in {"", "none"} else row.target,
         source=_source(row),
+        source_recipe=_OTHER_SOURCE.get((row.paper, row.source), ""),
     )
+
+
+def _step(text: str, eps: float) -> float:
+    """Read a step: a number, "eps", or "eps/10"."""
+    if not text.startswith("eps"):
+        return float(numerals.read_number(text))
+    return eps / float(text.removeprefix("eps").removeprefix("/") or 1)
 
 
 def _source(row: PaperRow) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from vicinal import data
 from vicinal._checks import InputError, choice
@@ -118,6 +118,17 @@ class Plan:
     missing: dict[str, str]
     steps: list[Step]
 
+    def has_data(self, cell: Cell) -> bool:
+        """Tell whether the data set of a cell is at hand, and that of its source's net.
+
+        Args:
+            cell: The cell.
+
+        Returns:
+            Whether they are.
+        """
+        return bool(cell.recipes) and all(name in self.facts for name in cell.recipes)
+
 
 def checked(request: Request) -> list[Cell]:
     """Check what a campaign is asked for; writes nothing.
@@ -163,13 +174,20 @@ def make_plan(request: Request) -> Plan:
     facts: dict[str, Facts] = {}
     missing: dict[str, str] = {}
     known: _Known = {}
-    for recipe in dict.fromkeys(cell.recipe for cell in found if cell.recipe is not None):
+    for recipe in _recipes(found):
         try:
             facts[recipe] = _facts(recipe, request, known)
         except data.MissingData as error:
             missing[recipe] = str(error)
     plan = Plan(request=request, cells=found, facts=facts, missing=missing, steps=[])
     return replace(plan, steps=_steps(plan))
+
+
+def _recipes(cells: list[Cell]) -> list[str]:
+    """List the recipes of a table: its cells' own, then those of sources of another net."""
+    own = [cell.recipes[0] for cell in cells if cell.recipes]
+    others = [name for cell in cells for name in cell.recipes[1:]]
+    return list(dict.fromkeys([*own, *others]))
 
 
 _Known = dict[tuple[str, Augment], tuple[int, tuple[float, ...]]]
@@ -215,7 +233,7 @@ def _steps(plan: Plan) -> list[Step]:
     wanted: dict[tuple[int, str, str], list[Cell]] = {}
     for seed in plan.request.seeds:
         for cell in plan.cells:
-            measurable = cell.recipe in plan.facts and not cell.lacking
+            measurable = plan.has_data(cell) and not cell.lacking
             if measurable and is_wanted(cell, plan.request):
                 wanted.setdefault((seed, str(cell.recipe), cell.key), []).append(cell)
     sources: dict[str, Step] = {}
@@ -224,24 +242,40 @@ def _steps(plan: Plan) -> list[Step]:
         training = _training(plan, recipe, method, seed)
         before = None if _is_done(training) else Step(task=training)
         steps += [] if before is None else [before]
-        for method_of_source, cells in _by_source(row).items():
-            source = _source(plan, recipe, cells, training.run_dir, method_of_source)
+        for origin, cells in _by_source(row).items():
+            source = _source(plan, recipe, cells, training.run_dir, origin)
             if source is not None:
                 sources[source.task.key] = source
-            evaluating = _evaluating(plan, recipe, training.run_dir, cells, method_of_source)
+            evaluating = _evaluating(plan, recipe, training.run_dir, cells, origin)
             if evaluating is not None:
                 names = [None if step is None else step.task.key for step in (before, source)]
                 steps.append(Step(task=evaluating, training=names[0], source=names[1]))
     return [*sources.values(), *steps]
 
 
-def _by_source(row: list[Cell]) -> dict[str, list[Cell]]:
+class _Origin(NamedTuple):
+    """Where black-box examples come from: a method, and a recipe where it is not the row's own."""
+
+    method: str = "erm"
+    recipe: str = ""
+
+    @property
+    def part(self) -> str:
+        """What tells an evaluation with this source from the net's others."""
+        recipe = self.recipe.rpartition("/")[2]
+        words = [recipe, self.method] if recipe else [self.method]
+        return "" if self == _Origin() else f"by {' '.join(words)}"
+
+
+def _by_source(row: list[Cell]) -> dict[_Origin, list[Cell]]:
     """Part a row by the nets that make its examples: a task has one source, white-box ones any."""
-    found: dict[str, list[Cell]] = {}
+    found: dict[_Origin, list[Cell]] = {}
     for cell in row:
         outside = cell.threat is not None and cell.threat.black_box
-        name = cell.threat.source if cell.threat is not None and outside else "erm"
-        found.setdefault(name, []).append(cell)
+        origin = _Origin()
+        if cell.threat is not None and outside:
+            origin = _Origin(cell.threat.source, cell.threat.source_recipe)
+        found.setdefault(origin, []).append(cell)
     return found
 
 
@@ -291,27 +325,30 @@ def _missing(plan: Plan, recipe: str, run_dir: Path, row: list[Cell]) -> list[Me
     return list(dict.fromkeys(lacking))
 
 
-def _source(plan: Plan, recipe: str, row: list[Cell], run_dir: Path, method: str) -> Step | None:
+def _source(
+    plan: Plan, recipe: str, row: list[Cell], run_dir: Path, origin: _Origin
+) -> Step | None:
     if not any(is_transfer(one) for one in _missing(plan, recipe, run_dir, row)):
         return None
-    source = _training(plan, recipe, method, SOURCE_SEED)
+    source = _training(plan, origin.recipe or recipe, origin.method, SOURCE_SEED)
     return None if _is_done(source) else Step(task=source)
 
 
 def _evaluating(
-    plan: Plan, recipe: str, run_dir: Path, row: list[Cell], method: str
+    plan: Plan, recipe: str, run_dir: Path, row: list[Cell], origin: _Origin
 ) -> Evaluating | None:
     missing = tuple(_missing(plan, recipe, run_dir, row))
     if not missing:
         return None
     transfers = any(is_transfer(one) for one in missing)
+    sources = plan.facts[origin.recipe or recipe].folder
     return Evaluating(
         run_dir=run_dir,
         measurements=missing,
-        source_dir=plan.facts[recipe].folder / source_name(method) if transfers else None,
+        source_dir=sources / source_name(origin.method) if transfers else None,
         data_dir=plan.request.data_dir,
         device=plan.request.device,
-        part="" if method == "erm" else f"by {method}",
+        part=origin.part,
     )
 
 

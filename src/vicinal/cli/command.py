@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from vicinal._errors import InputError
 from vicinal._version import __version__
-from vicinal.cli import evaluate, launch, reproduce, train
+from vicinal.cli import compare, corrupt, evaluate, launch, reproduce, train
 from vicinal.cli import list as list_command
 from vicinal.cli.fields import take_fields
 
@@ -48,7 +48,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         argv: The arguments after the program's name.
 
     Returns:
-        The arguments; `fields` are those of a recipe as written, `run` is what they ask for.
+        The arguments; `fields` are those of a recipe as written, `run` is what they ask for,
+        `words` what was typed.
     """
     words = list(argv)
     parser, subparsers = _parser()
@@ -56,7 +57,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     if words and words[0] in _FIELD_TAKERS:
         words, fields = take_fields(words, options=_options(subparsers.choices[words[0]]))
     args = parser.parse_args(words)
-    args.fields = fields
+    args.fields, args.words = fields, list(argv)
     return args
 
 
@@ -76,7 +77,7 @@ def _parser() -> tuple[
     )
     parser.add_argument("--version", action="version", version=f"vicinal {__version__}")
     subparsers = parser.add_subparsers(metavar="SUBCOMMAND", required=True)
-    for module in (train, evaluate, reproduce, list_command):
+    for module in (train, evaluate, compare, corrupt, reproduce, list_command):
         module.add_parser(subparsers)
     return parser, subparsers
 

@@ -1,8 +1,9 @@
-"""`vicinal evaluate`: a run's model, clean and under attacks, as a table and as records."""
+"""`vicinal evaluate`: a model, clean and under attacks, as a table and as records."""
 
 from __future__ import annotations
 
 import argparse
+import json
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,9 @@ from vicinal.cli.fetching import add_data, fetched
 from vicinal.cli.options import add_common, check_common, default_threads
 
 if TYPE_CHECKING:
+    from vicinal.evaluation.suites import Suite
+    from vicinal.recipes.extras import Extras
+    from vicinal.recipes.job import Report
     from vicinal.records import Record
 
 __all__ = ["add_parser"]
@@ -24,13 +28,23 @@ _EPILOG = """examples:
   vicinal evaluate RUN --attack 'pgd(eps=inf, step_size=0.01, steps=200, random_start=False)'
   vicinal evaluate RUN --attack 'transfer(source="OTHER_RUN", attack=pgd)'
   vicinal evaluate RUN --attack fgsm --per-class
+  vicinal evaluate RUN --suite standard --eps 8/255 --n 1000 --budget 10min --verdict
+  vicinal evaluate RUN --suite full --eps 8/255 --robustbench entry.json --save-adversarial DIR
+  vicinal evaluate --model package.module:factory --weights FILE.safetensors --dataset cifar10 \\
+      --data-dir DIR --attack 'pgd(eps=8/255, step_size=2/255, steps=20)' --out OUT
+  vicinal evaluate --model timm/resnet18 --weights FILE.safetensors --dataset imagenet \\
+      --data-dir DIR --suite standard --eps 4/255 --n 1000
   torchrun --nproc-per-node 2 -m -- vicinal evaluate RUN --attack pgd --n 2000
 
 Budgets are in the unit of the pixels, which lie in [0, 1]: 8/255 is 8 grey levels. What an
-attack leaves out of eps, step_size and steps is that of the run's recipe. `vicinal list attacks`
-names the attacks and their arguments. The clean error is over all test images, and so are the
-top-5 error, where there are more than five classes, and the calibration error (ECE, 15 bins).
-Records are appended to RUN/results.jsonl.
+attack leaves out of eps, step_size and steps is that of the run's recipe, or of --eps: 20 steps of
+a quarter of it. `vicinal list attacks` names the attacks and their arguments. The clean error is
+over all test images, and so are the top-5 error, where there are more than five classes, and the
+calibration error (ECE, 15 bins). Intervals are Wilson's, at 95 %. R is the accuracy over the clean
+accuracy of the same images. The worst case counts the attacks of one threat model.
+
+Ctrl-C, or a power cut, loses nothing but the batch in progress: the same command goes on where it
+stopped. Records are appended to RUN/results.jsonl, or OUT/results.jsonl.
 """
 
 
@@ -42,13 +56,25 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """
     parser = subparsers.add_parser(
         "evaluate",
-        help="measure the clean and the attacked error of a run",
-        description="Measure the error of a run's model on clean test images and under attacks.",
+        help="measure the clean and the attacked error of a run, or of a model of your own",
+        description="Measure the error of a model on clean test images and under attacks.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("run_dir", metavar="RUN", help="the run folder that `vicinal train` made")
+    parser.add_argument(
+        "run_dir", nargs="?", metavar="RUN", help="the run folder that `vicinal train` made"
+    )
+    _add_attacks(parser)
+    _add_model(parser)
+    _add_output(parser)
+    add_data(parser)
+    add_dry_run(parser)
+    add_common(parser, threads="the run's")
+    parser.set_defaults(run=run, shared=True)
+
+
+def _add_attacks(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--attack", action="append", default=[], metavar="ATTACK", help="may be given several times"
     )
@@ -56,12 +82,72 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--n", type=int, metavar="N", help="attack the first N test images (default: the recipe's)"
     )
     parser.add_argument(
+        "--eps",
+        metavar="EPS",
+        help="the threat model's radius, such as 8/255, for suites and for attacks that name none",
+    )
+    parser.add_argument(
+        "--norm", choices=("linf", "l2"), default="linf", help="its norm (default: linf)"
+    )
+    parser.add_argument(
+        "--suite",
+        choices=("papers", "standard", "full"),
+        help="attacks by the dozen: each paper's own, strong ones in minutes, or all",
+    )
+    parser.add_argument(
+        "--budget", metavar="TIME", help="take of the suite what fits, such as 10min"
+    )
+    parser.add_argument(
+        "--verdict", action="store_true", help="look for masked gradients, on 200 images"
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="the verdict too, and exit 1 where it is FAIL"
+    )
+    parser.add_argument(
+        "--curve",
+        action="append",
+        choices=("eps", "steps", "restarts"),
+        help="accuracy against the strength of PGD; may be given several times",
+    )
+    parser.add_argument(
+        "--gradients", action="store_true", help="norms of the input gradients (BAT, table 2)"
+    )
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("a model of your own, in place of RUN")
+    group.add_argument(
+        "--model",
+        metavar="MODEL",
+        help="package.module:factory, torchvision/NAME or timm/NAME; "
+        "pixels in [0, 1] go in, logits come out",
+    )
+    group.add_argument("--weights", metavar="FILE", help="its weights, a safetensors file")
+    group.add_argument("--dataset", metavar="NAME", help="whose test images are judged")
+    group.add_argument(
+        "--size", type=int, metavar="PX", help="side of the images of a set in files"
+    )
+    group.add_argument(
+        "--batch-size", type=int, metavar="N", help="images at a time (default: 128)"
+    )
+    group.add_argument(
+        "--out", metavar="DIR", help="where its records go (default: runs/MODEL-DATASET)"
+    )
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--per-class", action="store_true", help="also show the accuracy of each class"
     )
-    add_data(parser)
-    add_dry_run(parser)
-    add_common(parser, threads="the run's")
-    parser.set_defaults(run=run, shared=True)
+    parser.add_argument(
+        "--save-adversarial", metavar="DIR", help="keep every attack's images, float32 safetensors"
+    )
+    parser.add_argument(
+        "--robustbench", metavar="FILE", help="also write a RobustBench entry (needs autoattack)"
+    )
+    parser.add_argument(
+        "--additional-data", action="store_true", help="say there that more data was trained on"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -71,66 +157,56 @@ def run(args: argparse.Namespace) -> int:
         args: The parsed arguments.
 
     Returns:
-        0.
+        0; under --strict 1 where the verdict is FAIL.
     """
     check_common(args)
     from vicinal import _checks
-    from vicinal.recipes import judge, recorded_threads
-    from vicinal.records import line
+    from vicinal.cli.judged import folder_of
+    from vicinal.cli.telling import tell
+    from vicinal.evaluation.robustbench import robustbench
+    from vicinal.recipes import recorded_threads
+    from vicinal.records import line, write_text
 
     if args.n is not None:
         _checks.count("n", args.n)
-    default_threads(args, recorded_threads(Path(args.run_dir)))
+    folder = folder_of(args)
+    default_threads(args, recorded_threads(folder) if args.model is None else None)
     if args.dry_run:
-        return dry_run.evaluation(args)
-    work = partial(
-        judge.evaluate_run,
-        args.run_dir,
-        attacks=args.attack,
-        n=args.n,
-        data_dir=args.data_dir,
-        device=args.device,
-        seed=args.seed or 0,
-        progress=not args.json,
-    )
-    found = fetched(work, args, folder=Path(args.run_dir))
+        return _dry_run(args)
+    work = partial(_work, args)
+    report, chosen, extras = fetched(work, args, folder=folder, dataset=args.dataset)
+    if args.robustbench is not None:
+        entry = robustbench(_evaluations(report), additional_data=args.additional_data)
+        write_text(Path(args.robustbench), json.dumps(entry, indent=2) + "\n")
     if args.json:
-        for record in found:
+        for record in report.records:
             print(line(record))
     else:
-        _print(found, per_class=args.per_class)
-        print(f"records: {args.run_dir}/results.jsonl")
-    return 0
+        tell(report, chosen, extras, per_class=args.per_class)
+        print(f"records: {folder}/results.jsonl")
+    return 1 if args.strict and _failed(report) else 0
 
 
-def _print(found: list[Record], *, per_class: bool) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+def _work(args: argparse.Namespace) -> tuple[Report, Suite | None, Extras | None]:
+    from vicinal.cli.judged import job_of
+    from vicinal.recipes import job
 
-    from vicinal import report
-    from vicinal.evaluation.scores import told
-
-    first = found[0]
-    title = (
-        f"{first['recipe']} {first['method']}, {first['scale']}, seed {first['train_seed']}: "
-        f"{first['model']} on {first['dataset']}"
-    )
-    table = Table(title=title, title_justify="left", caption=told(first), caption_justify="left")
-    table.add_column("attack", overflow="fold")
-    for column in ("error %", "accuracy %", "images", "passes", "seconds"):
-        table.add_column(column, justify="right")
-    for record in found:
-        table.add_row(escape(record["attack"]), *_cells(record))
-    Console().print(table)
-    if per_class:
-        Console().print(report.rich_table(report.per_class(found)))
+    whole, chosen, extras = job_of(args)
+    return job.run(whole, progress=not args.json), chosen, extras
 
 
-def _cells(record: Record) -> list[str]:
-    passes, seconds = "", ""
-    if "forward" in record:
-        passes = f"{record['forward'] / record['n']:g}+{record['backward'] / record['n']:g}"
-        seconds = f"{record['seconds']:.1f}"
-    shares = [f"{100 * record[field]:.2f}" for field in ("error", "accuracy")]
-    return [*shares, str(record["n"]), passes, seconds]
+def _dry_run(args: argparse.Namespace) -> int:
+    from vicinal._errors import InputError
+
+    if args.model is not None or args.suite is not None:
+        raise InputError("--dry-run goes with RUN and --attack; a suite takes --budget.")
+    return dry_run.evaluation(args)
+
+
+def _evaluations(report: Report) -> list[Record]:
+    return [record for record in report.records if record["kind"] == "evaluation"]
+
+
+def _failed(report: Report) -> bool:
+    verdicts = [record["status"] for record in report.records if record["kind"] == "verdict"]
+    return "FAIL" in verdicts

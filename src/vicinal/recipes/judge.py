@@ -2,40 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-from torch import nn
-
-from vicinal import data, engine, records
-from vicinal._typing import Attack, Batch
-from vicinal.evaluation.results import CLEAN
-from vicinal.recipes import files, loading, together
+from vicinal import data, engine
+from vicinal._typing import Attack
+from vicinal.evaluation import Threat
+from vicinal.recipes import files, job, loading
 from vicinal.recipes.attack_words import describe, parse_attack
 from vicinal.recipes.device import pick_device
 from vicinal.recipes.folder import data_folder
-from vicinal.recipes.progress import counting
 from vicinal.recipes.resolve import objective
 from vicinal.recipes.run import load
-from vicinal.recipes.schema import Recipe
+from vicinal.recipes.schema import Evaluation, Recipe
 from vicinal.records import Record
 
-__all__ = ["attacks_of", "evaluate_run"]
+__all__ = ["attacks_of", "evaluate_run", "job_of"]
 
 
-def attacks_of(path: str | Path, texts: Sequence[str], *, device: str = "cpu") -> dict[str, Attack]:
+def attacks_of(
+    path: str | Path,
+    texts: Sequence[str],
+    *,
+    device: str = "cpu",
+    budget: Evaluation | None = None,
+) -> dict[str, Attack]:
     """Build the attacks that texts name, with the budget of a run's recipe where they give none.
 
     Args:
         path: The run folder.
         texts: Such as "fgsm" or "pgd(eps=4/255, step_size=1/255, steps=10)".
         device: Where the source of a transfer shall lie.
+        budget: What attacks take that leave theirs out; that of the run's recipe when not given.
 
     Returns:
         Each attack by its full text.
     """
-    budget = files.read(Path(path) / "recipe.yaml").evaluation
+    budget = budget or files.read(Path(path) / "recipe.yaml").evaluation
     found = {}
     for text in texts:
         attack = parse_attack(text, budget=budget, load=lambda run: load(run, device=device))
@@ -54,6 +58,8 @@ def evaluate_run(
     progress: bool = False,
 ) -> list[Record]:
     """Judge the model of a run folder and append the records to its results.jsonl.
+
+    A call that was interrupted goes on where it stopped when it is made again.
 
     Args:
         path: The run folder.
@@ -76,54 +82,69 @@ def evaluate_run(
         ...     [record["attack"] for record in evaluate_run(folder, attacks=["fgsm"], n=100)]
         ['clean', 'fgsm(eps=0.1)']
     """
-    folder = Path(path)
-    recipe = files.read(folder / "recipe.yaml")
     where = pick_device(device)
+    named = attacks_of(path, attacks, device=where.type)
+    whole = job_of(path, named, n=n, data_dir=data_dir, device=where.type, seed=seed)
+    return job.run(whole, progress=progress).records
+
+
+def job_of(
+    path: str | Path,
+    attacks: Mapping[str, Attack],
+    *,
+    n: int | None = None,
+    data_dir: str | Path | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    threat: Threat | None = None,
+    adversarial: Path | None = None,
+    command: str | None = None,
+) -> job.Job:
+    """Lay out what judging a run means, without judging it.
+
+    Args:
+        path: The run folder.
+        attacks: Attacks by name.
+        n: How many test images are attacked, the first ones; by default as many as the recipe says.
+        data_dir: Where the data sets lie; by default where they lay when the run began.
+        device: "auto", "cpu", "cuda" or "mps".
+        seed: Governs the attacks' random starts.
+        threat: The threat model of the worst case; by default that which most attacks share.
+        adversarial: Where adversarial images go; None for nowhere.
+        command: The command that repeats it, for the records.
+
+    Returns:
+        The job.
+    """
+    folder, where = Path(path), pick_device(device)
+    recipe = files.read(folder / "recipe.yaml")
     model = load(folder, device=where.type)
-    named = attacks_of(folder, attacks, device=where.type)
-    split = loading.judged_on(recipe, loading.open_images(recipe, data_folder(folder, data_dir)))
+    images = loading.open_images(recipe, data_folder(folder, data_dir))
+    split = loading.judged_on(recipe, images)
     if recipe.channels_last:
         engine.to_channels_last(model)
     wanted = n if n is not None else recipe.evaluation.attack_subset
     few = split if wanted is None else data.first(split, min(wanted, len(split)))
-    keys = (seed, "evaluation")
-    found = _judged(model, _batches(recipe, few), attacks=named, keys=keys, progress=progress)
-    if len(few) < len(split):
-        whole = _judged(model, _batches(recipe, split), attacks={}, keys=keys, progress=progress)
-        found = [*whole, *(record for record in found if record["attack"] != CLEAN)]
-    facts = {**_facts(recipe), "split": recipe.evaluation.split, "seed": seed, "device": where.type}
-    judged = [{**record, **facts} for record in found]
-    engine.processes().led(lambda: _keep(folder / "results.jsonl", judged))
-    return judged
+    told = {"split": recipe.evaluation.split, "seed": seed, "device": where.type}
+    facts = {**_facts(recipe), **told, **job.circumstances(where, command=command)}
+    return job.Job(
+        model=model,
+        whole=split,
+        few=few,
+        batches=partial(_batches, recipe),
+        attacks=attacks,
+        folder=folder,
+        facts=facts,
+        num_classes=images.num_classes,
+        seed=seed,
+        threat=threat,
+        adversarial=adversarial,
+    )
 
 
 def _batches(recipe: Recipe, split: loading.Piece) -> loading.Loader:
     team = engine.processes()
     return loading.batches(recipe, split, rank=team.rank, world=team.world)
-
-
-def _judged(
-    model: nn.Module,
-    batches: loading.Loader,
-    *,
-    attacks: Mapping[str, Attack],
-    keys: tuple[int | str, ...],
-    progress: bool,
-) -> list[Record]:
-    own = sum(rows.stop - rows.start for rows in batches.portions)
-    bars = counting(own) if progress and engine.processes().first else nullcontext()
-    with bars as report:
-        told = None if report is None or attacks else _told(batches, report)
-        return together.evaluate(
-            model, batches, attacks=attacks, keys=keys, read=told, report=report
-        ).records
-
-
-def _told(batches: Iterable[Batch], report: Callable[[str, int], None]) -> Iterator[Batch]:
-    """Report clean images as they are done; an evaluation itself reports attacked ones only."""
-    for x, y in batches:
-        yield x, y
-        report(CLEAN, len(y))
 
 
 def _facts(recipe: Recipe) -> Record:
@@ -137,8 +158,3 @@ def _facts(recipe: Recipe) -> Record:
         "model": recipe.model.name,
         "train_seed": recipe.seed,
     }
-
-
-def _keep(file: Path, found: Sequence[Record]) -> None:
-    for record in found:
-        records.append(file, record)

@@ -24,6 +24,7 @@ from vicinal.labels import LABELS
 from vicinal.models import MODELS
 from vicinal.objectives import OBJECTIVES
 from vicinal.recipes.augment import augment_of
+from vicinal.recipes.corruption_words import CORRUPTION_CLASSES
 from vicinal.recipes.schema import NAMED_PARTS, Part, Recipe, unknown_field
 
 __all__ = [
@@ -50,6 +51,7 @@ _TABLES: dict[str, Table] = {
     "schedule": SCHEDULES,
 }
 _WITHIN: dict[str, Table] = {
+    "corruption": CORRUPTION_CLASSES,
     "inputs": INPUTS,
     "labels": LABELS,
     "move": INPUTS,

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from vicinal import engine, evaluation
 from vicinal._checks import InputError
 from vicinal._typing import Attack, Batch, Model
-from vicinal.recipes.loading import Loader
+from vicinal.recipes.loading import Loader, Piece
 
-__all__ = ["evaluate"]
+__all__ = ["check_enough", "evaluate"]
 
 
 def evaluate(
@@ -20,6 +20,8 @@ def evaluate(
     attacks: Mapping[str, Attack] | None = None,
     read: Iterable[Batch] | None = None,
     report: Callable[[str, int], None] | None = None,
+    threat: evaluation.Threat | None = None,
+    ledger: evaluation.Ledger | None = None,
 ) -> evaluation.Results:
     """Judge a model as `evaluation.evaluate` does; of several processes each judges its rows.
 
@@ -34,23 +36,37 @@ def evaluate(
         attacks: Attacks by name.
         read: The loader's batches, where somebody looks on as they are read.
         report: As `evaluation.evaluate` has it, of the own images.
+        threat: As `evaluation.evaluate` has it.
+        ledger: As `evaluation.evaluate` has it, of the own images.
 
     Returns:
         The results for all images, in every process.
-
-    Raises:
-        InputError: If there are fewer images than processes.
     """
     team = engine.processes()
-    if len(loader.split) < team.world:
-        raise InputError(
-            f"there must be an image for each of the {team.world} processes; got "
-            f"{len(loader.split)}. Fewer processes?"
-        )
+    check_enough(loader.split)
     rng = team.generator(*keys)
     batches = engine.counted(loader if read is None else read, loader.sizes, rng)
-    own = evaluation.evaluate(model, batches, attacks=attacks or {}, rng=rng, report=report)
+    own = evaluation.evaluate(
+        model, batches, attacks=attacks or {}, rng=rng, report=report, threat=threat, ledger=ledger
+    )
     if not team.several:
         return own
     found = team.collect((own, loader.portions))
     return evaluation.merged([part for part, _ in found], [rows for _, rows in found])
+
+
+def check_enough(split: Piece) -> None:
+    """Check that there is an image for every process.
+
+    Args:
+        split: The images.
+
+    Raises:
+        InputError: If there are fewer images than processes.
+    """
+    world = engine.processes().world
+    if len(split) < world:
+        raise InputError(
+            f"there must be an image for each of the {world} processes; got "
+            f"{len(split)}. Fewer processes?"
+        )

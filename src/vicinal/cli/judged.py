@@ -1,0 +1,244 @@
+"""What `vicinal evaluate` judges, and by what: a run or a foreign model, attacks or a suite."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vicinal._errors import InputError
+
+if TYPE_CHECKING:
+    from vicinal._typing import Attack
+    from vicinal.evaluation import Threat
+    from vicinal.evaluation.suites import Suite
+    from vicinal.recipes.extras import Extras
+    from vicinal.recipes.job import Job
+    from vicinal.recipes.schema import Evaluation
+
+__all__ = ["folder_of", "job_of", "seconds_of"]
+
+_UNITS = {"s": 1, "min": 60, "h": 3600}
+
+
+def folder_of(args: argparse.Namespace) -> Path:
+    """Tell where the records go.
+
+    Args:
+        args: The parsed arguments.
+
+    Returns:
+        The run folder, or --out; for a foreign model runs/<model>-<dataset> by default.
+
+    Raises:
+        InputError: If neither RUN nor --model is given, or both are, or a model has no data set.
+    """
+    if (args.run_dir is None) == (args.model is None):
+        raise InputError("give either a run folder or --model, which names a model of your own.")
+    if args.model is None:
+        for option in ("weights", "dataset", "out", "size", "batch_size"):
+            if getattr(args, option) is not None:
+                word = option.replace("_", "-")
+                raise InputError(f"--{word} goes with --model; a run folder knows its own.")
+        return Path(args.run_dir)
+    if args.dataset is None:
+        raise InputError(
+            "--model must come with --dataset, whose test images are judged. `vicinal list "
+            "datasets` names them."
+        )
+    name = re.sub(r"[^A-Za-z0-9_.]+", "-", f"{args.model}-{args.dataset}").strip("-")
+    return Path(args.out) if args.out is not None else Path("runs") / name
+
+
+def job_of(args: argparse.Namespace) -> tuple[Job, Suite | None, Extras | None]:
+    """Lay out the evaluation that the arguments ask for.
+
+    Args:
+        args: The parsed arguments.
+
+    Returns:
+        The job, the suite that its attacks are of, and what else it looks at, where there is any.
+    """
+    from vicinal.evaluation.robustbench import check_once
+    from vicinal.evaluation.threat import parameters
+    from vicinal.recipes import foreign, judge
+    from vicinal.recipes.device import pick_device
+
+    where, budget = pick_device(args.device).type, _budget(args)
+    if args.model is None:
+        named = judge.attacks_of(args.run_dir, args.attack, device=where, budget=budget)
+        job = judge.job_of(
+            args.run_dir,
+            named,
+            n=args.n,
+            data_dir=args.data_dir,
+            device=where,
+            seed=args.seed or 0,
+            threat=_threat(args),
+            adversarial=_path(args.save_adversarial),
+            command=_command(args),
+        )
+    else:
+        named = foreign.attacks_of(args.attack, budget=budget, device=where)
+        job = _foreign(args, named, device=where)
+    job, chosen = _with_suite(args, job)
+    extras = _extras(args, job)
+    if args.robustbench is not None:
+        check_once({"parameters": parameters(attack)} for attack in job.attacks.values())
+    return (job if extras is None else replace(job, extras=extras.wanted)), chosen, extras
+
+
+def _foreign(args: argparse.Namespace, named: dict[str, Attack], *, device: str) -> Job:
+    from vicinal.cli.importing import foreign_model
+    from vicinal.recipes import foreign
+
+    weights = _path(args.weights)
+    return foreign.job_of(
+        foreign_model(args.model, weights=weights),
+        name=args.model,
+        dataset=args.dataset,
+        folder=folder_of(args),
+        data_dir=_path(args.data_dir),
+        n=args.n,
+        size=args.size,
+        batch_size=args.batch_size or foreign.BATCH,
+        weights=weights,
+        attacks=named,
+        device=device,
+        seed=args.seed or 0,
+        threat=_threat(args),
+        adversarial=_path(args.save_adversarial),
+        command=_command(args),
+    )
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
+
+
+def _eps(args: argparse.Namespace) -> float | None:
+    from vicinal import _checks
+    from vicinal.recipes.numerals import read_number
+
+    if args.eps is None:
+        return None
+    value = read_number(args.eps)
+    if isinstance(value, str):
+        raise InputError(f"`--eps` must be a number such as 8/255; got {args.eps!r}.")
+    _checks.budget("eps", float(value), norm=args.norm, unbounded=False)
+    return float(value)
+
+
+def _budget(args: argparse.Namespace) -> Evaluation | None:
+    from vicinal.recipes import foreign
+
+    eps = _eps(args)
+    if eps is None or args.norm != "linf":
+        return None
+    return foreign.budget_of(eps)
+
+
+def _threat(args: argparse.Namespace) -> Threat | None:
+    from vicinal.evaluation import Threat
+
+    eps = _eps(args)
+    return None if eps is None else Threat(norm=args.norm, eps=eps)
+
+
+def _with_suite(args: argparse.Namespace, job: Job) -> tuple[Job, Suite | None]:
+    """Add the attacks of --suite, those that --budget has room for."""
+    from vicinal.evaluation.suites import suite
+
+    if args.suite is None:
+        if args.budget is not None:
+            raise InputError("--budget chooses from a suite: give --suite standard, say.")
+        return job, None
+    eps = _eps(args)
+    if eps is None and args.suite != "papers" and args.model is None:
+        eps = _recipe_eps(args)
+    chosen = suite(args.suite, eps=eps, norm=args.norm, num_classes=job.num_classes or 10)
+    if args.budget is not None:
+        chosen = _within(job, chosen, seconds_of(args.budget))
+    attacks = {**job.attacks, **chosen.attacks}
+    return replace(job, attacks=attacks), chosen
+
+
+def _extras(args: argparse.Namespace, job: Job) -> Extras | None:
+    """Read --verdict, --curve, --gradients; the ball is --eps's, the attacks' or the recipe's."""
+    from vicinal.evaluation.threat import prevailing, threat_of
+    from vicinal.recipes.extras import Extras
+
+    judging = args.verdict or args.strict
+    if not (judging or args.curve or args.gradients):
+        return None
+    eps, norm = _eps(args), args.norm
+    shared = prevailing(threat_of(attack) for attack in job.attacks.values())
+    if eps is None and shared is not None and isinstance(shared.eps, float):
+        eps, norm = shared.eps, shared.norm
+    if eps is None and args.model is None:
+        eps = _recipe_eps(args)
+    if eps is None:
+        raise InputError("--verdict and --curve must be given --eps, such as --eps 8/255.")
+    return Extras(
+        eps=eps,
+        norm=norm,
+        verdict=judging,
+        curves=args.curve or (),
+        gradients=args.gradients,
+        progress=not args.json,
+    )
+
+
+def _recipe_eps(args: argparse.Namespace) -> float:
+    from vicinal import recipes
+
+    return recipes.read(Path(args.run_dir) / "recipe.yaml").evaluation.eps
+
+
+def _within(job: Job, chosen: Suite, seconds: float) -> Suite:
+    from vicinal.evaluation.costs import pace_of
+    from vicinal.evaluation.preflight import asked, device_of
+
+    x, y = next(iter(job.batches(job.few)))
+    where = device_of(job.model)
+    x, y = x.to(where), y.to(where)
+    asked(job.model, x[:1])
+    return chosen.within(seconds, pace=pace_of(job.model, x, y), n=len(job.few))
+
+
+def seconds_of(text: str) -> float:
+    """Read a time such as 10min.
+
+    Args:
+        text: A number and s, min or h.
+
+    Returns:
+        Seconds.
+
+    Raises:
+        InputError: If it is none.
+
+    Example:
+        >>> seconds_of("10min"), seconds_of("1.5h")
+        (600.0, 5400.0)
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h)\s*", text)
+    if match is None or float(match[1]) <= 0:
+        raise InputError(f"`--budget` must be a time such as 30s, 10min or 2h; got {text!r}.")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def _command(args: argparse.Namespace) -> str:
+    """Write the command that repeats it: as typed, and what was left to chance or the machine."""
+    import torch
+
+    words = ["vicinal", *args.words]
+    plain = {word.partition("=")[0] for word in args.words}
+    settled = {"--seed": args.seed or 0, "--threads": torch.get_num_threads()}
+    for option, value in settled.items():
+        if option not in plain:
+            words += [option, str(value)]
+    return shlex.join(words)

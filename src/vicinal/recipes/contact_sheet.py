@@ -1,0 +1,116 @@
+"""One picture under every corruption and severity, side by side on a sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from PIL.Image import Resampling
+from torch import Tensor
+
+from vicinal import records
+from vicinal._checks import choice, count
+from vicinal.corruptions import SEVERITIES, Corruption, fixed_keys
+from vicinal.data.pictures import pixels
+from vicinal.data.views import evaluation_view
+
+__all__ = ["PHOTOGRAPHS", "contact_sheet", "photograph", "write_sheet"]
+
+PHOTOGRAPHS = ("china", "flower")
+"""The photographs that come with scikit-learn."""
+
+_TILE = 112
+_NAMES = 132
+_HEAD = 20
+_GAP = 2
+_PAPER, _INK, _MARK = (255, 255, 255), (20, 20, 20), (150, 30, 30)
+
+
+def photograph(name: str, *, size: int = 224) -> Tensor:
+    """Take one of scikit-learn's photographs: its middle, as an evaluation sees it.
+
+    Args:
+        name: "china" or "flower".
+        size: Pixels of the sides.
+
+    Returns:
+        The pixels (3, size, size), uint8.
+    """
+    from sklearn.datasets import load_sample_image
+
+    found = load_sample_image(f"{choice('photo', name, PHOTOGRAPHS)}.jpg")
+    view = evaluation_view(Image.fromarray(found), size=count("size", size), view="cropped")
+    return pixels(view)
+
+
+def contact_sheet(
+    image: Tensor,
+    named: Mapping[str, Corruption[Any, Any]],
+    *,
+    severities: Sequence[int] = SEVERITIES,
+    seed: int = 0,
+) -> Image.Image:
+    """Draw a sheet: a row per corruption, the clean image first, then one column per severity.
+
+    Args:
+        image: The pixels (C, H, W), uint8, C = 1 or 3.
+        named: Corruptions by name; those that are not comparable have a star.
+        severities: Which of 1 to 5.
+        seed: Governs every draw.
+
+    Returns:
+        The sheet, in RGB.
+    """
+    columns = ["clean", *(f"severity {severity}" for severity in severities)]
+    width = _NAMES + len(columns) * (_TILE + _GAP)
+    sheet = Image.new("RGB", (width, _HEAD + len(named) * (_TILE + _GAP)), _PAPER)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default()
+    for k, word in enumerate(columns):
+        draw.text((_NAMES + k * (_TILE + _GAP) + 4, 4), word, fill=_INK, font=font)
+    x = image[None].float() / 255
+    for row, (name, corruption) in enumerate(named.items()):
+        top = _HEAD + row * (_TILE + _GAP)
+        comparable = getattr(corruption, "comparable", True)
+        word = name if comparable else f"{name} *"
+        draw.text((4, top + _TILE // 2 - 6), word, fill=_INK if comparable else _MARK, font=font)
+        for k, tile in enumerate([x, *_all(x, name, corruption, severities, seed)]):
+            sheet.paste(_small(tile[0]), (_NAMES + k * (_TILE + _GAP), top))
+    return sheet
+
+
+def _all(
+    x: Tensor,
+    name: str,
+    corruption: Corruption[Any, Any],
+    severities: Sequence[int],
+    seed: int,
+) -> list[Tensor]:
+    place = torch.tensor([0])
+    return [
+        corruption(x, severity=s, keys=fixed_keys(place, seed=seed, name=name, severity=s))
+        for s in severities
+    ]
+
+
+def _small(image: Tensor) -> Image.Image:
+    levels = image.mul(255).round().byte().expand(3, -1, -1).permute(1, 2, 0)
+    picture = Image.fromarray(np.ascontiguousarray(levels.cpu().numpy()))
+    larger = min(picture.size) >= _TILE
+    rule = Resampling.BOX if larger else Resampling.NEAREST
+    return picture.resize((_TILE, _TILE), rule)
+
+
+def write_sheet(path: Path, sheet: Image.Image) -> None:
+    """Write a sheet as PNG, whole or not at all.
+
+    Args:
+        path: Where it shall stand; its folder is made.
+        sheet: The sheet.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with records.atomic(path) as temporary:
+        sheet.save(temporary, format="PNG", optimize=True)

@@ -1,0 +1,265 @@
+"""Judge a run under corruptions: made from its test images, or published as files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from vicinal import data, engine, metrics, records
+from vicinal._checks import InputError, choice
+from vicinal._typing import Batches
+from vicinal.corruptions import SEVERITIES, Corruption
+from vicinal.evaluation import CorruptionResults, corrupted, on_files
+from vicinal.recipes import files, loading
+from vicinal.recipes.corruption_words import read_corruptions, read_severities
+from vicinal.recipes.device import pick_device
+from vicinal.recipes.folder import data_folder
+from vicinal.recipes.progress import counting
+from vicinal.recipes.run import load
+from vicinal.recipes.schema import Recipe
+from vicinal.records import Record
+
+__all__ = ["Ask", "baseline_of", "corrupt_run", "judged"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """Which corruptions, how strong, and beside what.
+
+    Args:
+        corruptions: "common", "all", "extra", names with commas between, or a published set of
+            `data.CORRUPTED`, such as "cifar10-c", whose files are judged as they are.
+        severities: Such as "1-5" or "3".
+        n: How many test images, the first ones; all when not given.
+        baseline: A key of `metrics.BASELINES`, or a run folder judged before; none when not given.
+        frost: The folder of the original frost textures.
+        procedural: Whether what is not comparable counts in the means all the same.
+        seed: Governs every draw.
+    """
+
+    corruptions: str = "all"
+    severities: str = "1-5"
+    n: int | None = None
+    baseline: str | None = None
+    frost: Path | None = None
+    procedural: bool = False
+    seed: int = 0
+
+
+def corrupt_run(
+    path: str | Path,
+    ask: Ask | None = None,
+    *,
+    data_dir: str | Path | None = None,
+    device: str = "auto",
+    progress: bool = False,
+) -> list[Record]:
+    """Judge the model of a run folder under corruptions; the records go to its results.jsonl.
+
+    Args:
+        path: The run folder.
+        ask: Which corruptions, how strong, and beside what.
+        data_dir: Where the data sets lie; by default where they lay when the run began.
+        device: "auto", "cpu", "cuda" or "mps".
+        progress: Whether to show progress bars on stderr.
+
+    Returns:
+        Records of kind "corruption", each severity and each corruption's mean, and one last of
+        kind "corruptions": means, R, mCE.
+
+    Example:
+        >>> import tempfile
+        >>> from vicinal.recipes.run import train
+        >>> few, ask = {"epochs": 1, "train_subset": 200}, Ask(corruptions="gaussian_noise", n=50)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     run = train("alps/cifar10-vgg16", scale="smoke", overrides=few, run_dir=folder)
+        ...     found = corrupt_run(folder, ask)
+        >>> len(found), found[-1]["over"]
+        (7, ['gaussian_noise'])
+    """
+    folder, asked = Path(path), Ask() if ask is None else ask
+    recipe = files.read(folder / "recipe.yaml")
+    where = pick_device(device)
+    results = judged(
+        load(folder, device=where.type),
+        recipe,
+        asked,
+        data_dir=data_folder(folder, data_dir),
+        progress=progress,
+    )
+    facts = {**_facts(recipe), "seed": asked.seed, "device": where.type}
+    source = asked.corruptions if asked.corruptions in data.CORRUPTED else None
+    found = [{**record, **facts, "files": source} for record in results.records]
+    engine.processes().led(lambda: _keep(folder / "results.jsonl", found))
+    return found
+
+
+def judged(
+    model: nn.Module,
+    recipe: Recipe,
+    ask: Ask,
+    *,
+    data_dir: Path | None,
+    progress: bool = False,
+) -> CorruptionResults:
+    """Judge a model on the images that its recipe is judged on, under corruptions.
+
+    Of several processes each judges its part of the corruptions.
+
+    Args:
+        model: The model.
+        recipe: Its recipe.
+        ask: Which corruptions, how strong, and beside what.
+        data_dir: Where the data sets lie.
+        progress: Whether to show progress bars on stderr.
+
+    Returns:
+        The results.
+    """
+    whole = loading.judged_on(recipe, loading.open_images(recipe, data_dir))
+    split = whole if ask.n is None else data.first(whole, min(ask.n, len(whole)))
+    if recipe.channels_last:
+        engine.to_channels_last(model)
+    clean = loading.batches(recipe, split)
+    if ask.corruptions in data.CORRUPTED:
+        own = _on_files(model, recipe, ask, clean, data_dir, progress=progress)
+    else:
+        own = _on_the_fly(model, ask, clean, progress=progress)
+    return replace(own, baseline=None if ask.baseline is None else baseline_of(ask.baseline))
+
+
+def _on_the_fly(
+    model: nn.Module, ask: Ask, clean: loading.Loader, *, progress: bool
+) -> CorruptionResults:
+    team, named = engine.processes(), read_corruptions(ask.corruptions, frost=ask.frost)
+    severities = read_severities(ask.severities)
+    if len(named) < team.world:
+        raise InputError(
+            f"there must be a corruption for each of the {team.world} processes; got {len(named)}."
+        )
+    mine: dict[str, Corruption[Any, Any]] = dict(list(named.items())[team.rank :: team.world])
+    with _bars(len(clean.split) * len(severities), shown=progress and team.first) as report:
+        own = corrupted(
+            model,
+            clean,
+            corruptions=mine,
+            severities=severities,
+            rng=engine.generator(ask.seed, "corruptions"),
+            procedural=ask.procedural,
+            report=report,
+        )
+    return _together(team.collect(own) if team.several else [own], tuple(named))
+
+
+def _together(parts: Sequence[CorruptionResults], names: Sequence[str]) -> CorruptionResults:
+    """Put the processes' corruptions side by side again, in the order asked for."""
+    correct = {name: counts for part in parts for name, counts in part.correct.items()}
+    return replace(
+        parts[0],
+        correct={name: correct[name] for name in names},
+        aside=frozenset().union(*(part.aside for part in parts)),
+        forward=sum(part.forward for part in parts),
+        seconds=max(part.seconds for part in parts),
+    )
+
+
+def _on_files(
+    model: nn.Module,
+    recipe: Recipe,
+    ask: Ask,
+    clean: loading.Loader,
+    data_dir: Path | None,
+    *,
+    progress: bool,
+) -> CorruptionResults:
+    """Judge on a published set; every process judges all of it."""
+    found = data.load_corrupted(ask.corruptions, data_dir)
+    severities = read_severities(ask.severities)
+    shown = progress and engine.processes().first
+    # Tiny-ImageNet-C has no clean twin: its images were cut from other pictures.
+    twin = ask.corruptions.removesuffix("-c") == recipe.dataset and "tiny" not in recipe.dataset
+    with _bars((ask.n or len(clean.split)) * len(severities), shown=shown) as report:
+        parts = _parts(found, recipe, severities, ask.n)
+        return on_files(model, parts, clean=clean if twin else (), report=report)
+
+
+def _parts(
+    found: data.CorruptedSet, recipe: Recipe, severities: Sequence[int], n: int | None
+) -> Iterator[tuple[str, int, Batches]]:
+    for name in found.corruptions:
+        for severity in severities:
+            part = found.part(name, severity)
+            few = part if n is None else data.first(part, min(n, len(part)))
+            yield name, severity, loading.batches(recipe, few)
+
+
+def _bars(total: int, *, shown: bool) -> Any:  # ruff: ignore[any-type] — one of two contexts
+    return counting(total) if shown else nullcontext()
+
+
+def baseline_of(text: str) -> metrics.Baseline:
+    """Find the net that mCE compares with.
+
+    Args:
+        text: A key of `metrics.BASELINES`, or a run folder that was judged under corruptions.
+
+    Returns:
+        The baseline; a run's is named by its folder.
+
+    Raises:
+        InputError: If it is neither.
+
+    Example:
+        >>> baseline_of("alexnet").clean
+        0.435
+    """
+    if not Path(text).is_dir():
+        return metrics.BASELINES[choice("baseline", text, metrics.BASELINES)]
+    found = records.read(Path(text) / "results.jsonl", keep=_is_mean)
+    errors = {record["corruption"]: float(record["error"]) for record in found}
+    if not errors:
+        raise InputError(
+            f"`baseline` must have been judged under corruptions; {text} has no such records. "
+            f"Did you mean vicinal evaluate {text} --corruptions all, first?"
+        )
+    last = records.read(Path(text) / "results.jsonl", keep=_is_summary)[-1]
+    if tuple(last["severities"]) != SEVERITIES:
+        raise InputError(
+            f"`baseline` must have been judged at all five severities; {text} was at "
+            f"{last['severities']}."
+        )
+    clean = last["clean_accuracy"]
+    name = Path(text).resolve().name
+    return metrics.Baseline(name=name, errors=errors, clean=None if clean is None else 1 - clean)
+
+
+def _is_mean(record: Mapping[str, Any]) -> bool:
+    mean = record.get("kind") == "corruption" and record.get("severity") is None
+    return mean and bool(record.get("comparable"))
+
+
+def _is_summary(record: Mapping[str, Any]) -> bool:
+    return record.get("kind") == "corruptions"
+
+
+def _facts(recipe: Recipe) -> Record:
+    """Say in every record which model was judged."""
+    return {
+        "recipe": recipe.name,
+        "method": recipe.method,
+        "scale": recipe.scale,
+        "dataset": recipe.dataset,
+        "model": recipe.model.name,
+        "train_seed": recipe.seed,
+        "split": recipe.evaluation.split,
+    }
+
+
+def _keep(file: Path, found: Sequence[Record]) -> None:
+    for record in found:
+        records.append(file, record)

@@ -1,0 +1,285 @@
+"""An evaluation as a job: looked over before, interruptible, its records written once and whole.
+
+    FOLDER/evaluating-<digest>/   the ledger: a file per finished batch of every attack; it goes
+                                  when the records are written
+    FOLDER/results.jsonl          the records
+
+The digest is of whatever decides the numbers: weights, images, batch size, seed, device, threads
+and torch's version. The same command finds what it has done; one with other attacks finds those of
+them that it shares.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vicinal import engine, records
+from vicinal._checks import InputError
+from vicinal._typing import Attack, Batch
+from vicinal.evaluation import Ledger, Results, Threat
+from vicinal.evaluation.ledger import digest, made
+from vicinal.evaluation.packing import fingerprint, prints
+from vicinal.evaluation.preflight import Finding, preflight
+from vicinal.evaluation.results import CLEAN, WORST
+from vicinal.evaluation.threat import parameters
+from vicinal.recipes import together
+from vicinal.recipes.environment import environment
+from vicinal.recipes.loading import Loader, Piece
+from vicinal.recipes.progress import counting
+from vicinal.records import Record
+
+__all__ = ["RESULTS", "Job", "Report", "circumstances", "run"]
+
+RESULTS = "results.jsonl"
+"""The file of the records."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is to be judged, by what, and where the records go.
+
+    Args:
+        model: The model, on its device.
+        whole: All images of the split; the clean accuracy is over them.
+        few: Those that are attacked.
+        batches: Makes batches of either.
+        attacks: Attacks by name.
+        folder: Where the records and the ledger go; made where missing.
+        facts: What every record says of the model and the data.
+        num_classes: The classes of the data set.
+        seed: Governs the attacks' draws.
+        threat: The threat model of the worst case; by default that which most attacks share.
+        adversarial: Where adversarial images go; None for nowhere.
+        extras: What else is to be looked at, by the kind of its records.
+    """
+
+    model: nn.Module
+    whole: Piece
+    few: Piece
+    batches: Callable[[Piece], Loader]
+    attacks: Mapping[str, Attack]
+    folder: Path
+    facts: Record
+    num_classes: int | None = None
+    seed: int = 0
+    threat: Threat | None = None
+    adversarial: Path | None = None
+    extras: Mapping[str, Callable[[Job], list[Record]]] = field(default_factory=dict)
+
+    @property
+    def keys(self) -> tuple[int | str, ...]:
+        """What the draws are for."""
+        return (self.seed, "evaluation")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What came out of a job.
+
+    Args:
+        records: One per attack, "clean" first.
+        findings: What the checks before found.
+        results: Of the attacked images; None where an earlier call had done everything.
+    """
+
+    records: list[Record]
+    findings: list[Finding] = field(default_factory=list)
+    results: Results | None = None
+
+
+def run(job: Job, *, progress: bool = False) -> Report:
+    """Judge a model, go on where an earlier call stopped, and write the records.
+
+    Args:
+        job: What is to be done.
+        progress: Whether to show progress bars on stderr.
+
+    Returns:
+        Records, and what the checks before found.
+
+    Raises:
+        InputError: If model and images do not fit, or a folder cannot be written.
+        KeyboardInterrupt: If interrupted; the same call goes on.
+    """
+    together.check_enough(job.few)
+    x, y = next(iter(job.batches(job.few)))
+    findings = preflight(job.model, x, y, num_classes=job.num_classes)
+    # Every process has rows of its own: the first one's name the ledger.
+    team = engine.processes()
+    name = team.led(lambda: f"evaluating-{digest(_setting(job, x, y))}")
+    ledger = made(job.folder) / name
+    done = _finished(ledger, job)
+    if done is not None:
+        return Report(records=done, findings=findings)
+    team.led(lambda: _check_adversarial(job.adversarial, ledger))
+    try:
+        results, found = _judged(job, ledger, progress=progress)
+        found += [record for look in job.extras.values() for record in look(job)]
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("the same command goes on where it stopped") from None
+    found[0] = {**found[0], "preflight": [finding.record for finding in findings]}
+    judged = [{**record, **job.facts, **_images(record, job)} for record in found]
+    team.led(lambda: _finish(ledger, job.folder / RESULTS, judged))
+    return Report(records=judged, findings=findings, results=results)
+
+
+def _check_adversarial(folder: Path | None, ledger: Path) -> None:
+    """Refuse to mix the images of two evaluations; those of the one that goes on are its own."""
+    if folder is None or ledger.exists():
+        return
+    if any(made(folder).iterdir()):
+        raise InputError(
+            f"`save_adversarial` must name a new or empty folder; {folder} holds something already."
+        )
+
+
+def _judged(job: Job, folder: Path, *, progress: bool) -> tuple[Results, list[Record]]:
+    """Judge the attacked images, and all of them clean where these are more."""
+    few = _part(job, job.few, folder / "attacked", job.attacks, progress)
+    if len(job.few) == len(job.whole):
+        return few, few.records
+    whole = _part(job, job.whole, folder / "clean", {}, progress)
+    return few, [*whole.records, *(one for one in few.records if one["attack"] != CLEAN)]
+
+
+def _part(
+    job: Job, piece: Piece, folder: Path, attacks: Mapping[str, Attack], progress: bool
+) -> Results:
+    batches, team = job.batches(piece), engine.processes()
+    part = f"-{team.rank}of{team.world}" if team.several else ""
+    images = job.adversarial if attacks else None
+    ledger = Ledger(folder=folder, part=part, adversarial=images, keys=_keys(attacks))
+    own = sum(rows.stop - rows.start for rows in batches.portions)
+    bars = counting(own) if progress and team.first else nullcontext()
+    with bars as report:
+        told = None if report is None or attacks else _told(batches, report)
+        return together.evaluate(
+            job.model,
+            batches,
+            attacks=attacks,
+            keys=job.keys,
+            read=told,
+            report=report,
+            threat=job.threat,
+            ledger=ledger,
+        )
+
+
+def _told(batches: Iterable[Batch], report: Callable[[str, int], None]) -> Iterator[Batch]:
+    """Report clean images as they are done; an evaluation itself reports attacked ones only."""
+    for x, y in batches:
+        yield x, y
+        report(CLEAN, len(y))
+
+
+def _images(record: Record, job: Job) -> Record:
+    """Say which images a record is about: the first ones, in the order of the split."""
+    n = record.get("n", len(job.few))
+    return {"indices": f"0..{n - 1}", "of": len(job.whole)}
+
+
+def _setting(job: Job, x: Tensor, y: Tensor) -> dict[str, Any]:
+    """Collect what decides the numbers, whatever the attacks."""
+    facts = {name: value for name, value in job.facts.items() if name in _DECIDING}
+    return {
+        **facts,
+        "weights": _weights(job.model),
+        "images": fingerprint(prints(x, y)),
+        "batch": len(x),
+        "n": [len(job.few), len(job.whole)],
+        "seed": job.seed,
+        "processes": engine.processes().world,
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "adversarial": str(job.adversarial),
+    }
+
+
+_DECIDING = ("dataset", "split", "device", "recipe", "model")
+
+
+def _keys(attacks: Mapping[str, Attack]) -> dict[str, str]:
+    """Collect what decides the numbers of each attack: its parameters, and its source's weights."""
+    sources = {name: getattr(attack, "source", None) for name, attack in attacks.items()}
+    return {
+        name: digest({
+            "parameters": parameters(attack),
+            "source": _weights(net) if isinstance(net := sources[name], nn.Module) else None,
+        })
+        for name, attack in attacks.items()
+    }
+
+
+def _weights(model: nn.Module) -> str:
+    found = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        if isinstance(tensor, Tensor):
+            held = tensor.detach().cpu().contiguous().reshape(-1)
+            found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+            found.update(held.view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
+
+
+def _finished(ledger: Path, job: Job) -> list[Record] | None:
+    """Look for records that a call computed and was killed over while it wrote them."""
+    team = engine.processes()
+    found = team.led(lambda: records.read(ledger / RESULTS))
+    if not found:
+        return None
+    team.led(lambda: _finish(ledger, job.folder / RESULTS, found))
+    attacks = {one["attack"]: one.get("parameters") for one in found if "attack" in one}
+    done = {name: given for name, given in attacks.items() if name not in {CLEAN, WORST}}
+    wanted = {name: parameters(attack) for name, attack in job.attacks.items()}
+    kinds = {record["kind"] for record in found} - {"evaluation"}
+    return found if done == wanted and kinds == set(job.extras) else None
+
+
+def _finish(ledger: Path, file: Path, judged: list[Record]) -> None:
+    """Write the records once, even if this is killed and begins again, and let the ledger go."""
+    made(ledger)
+    if not (ledger / RESULTS).exists():
+        records.write_text(ledger / _BEFORE, str(len(_texts(file))))
+        records.rewrite(ledger / RESULTS, judged)
+    before = int((ledger / _BEFORE).read_text(encoding="utf-8"))
+    there = set(_texts(file)[before:])
+    for record in judged:
+        if records.line(record) not in there:
+            records.append(file, record)
+    shutil.rmtree(ledger, ignore_errors=True)
+
+
+_BEFORE = "lines-before"
+"""In a ledger: how many lines the file of the records had before those of this job."""
+
+
+def _texts(file: Path) -> list[str]:
+    """Read the complete lines of a file."""
+    try:
+        return file.read_text(encoding="utf-8").split("\n")[:-1] if file.exists() else []
+    except OSError as error:
+        raise InputError(f"could not read {file}: {error.strerror or error}.") from error
+
+
+def circumstances(device: torch.device, *, command: str | None) -> Record:
+    """Say where a number came about, and what repeats it.
+
+    Args:
+        device: Where it was computed.
+        command: The command that repeats it, where there is one.
+
+    Returns:
+        Fields `circumstances` (versions, hardware, threads, date) and `command`.
+    """
+    facts = environment(device)
+    names = ("vicinal", "torch", "python", "accelerator", "processor", "cores", "threads")
+    where = {name: facts[name] for name in (*names, "processes", "date")}
+    return {"circumstances": where, "command": command}

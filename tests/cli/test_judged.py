@@ -1,0 +1,102 @@
+"""The arguments of `vicinal evaluate` become a job: which model, attacks, suite, threat model."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+
+from vicinal._checks import InputError
+from vicinal.cli import command
+from vicinal.cli.judged import folder_of, job_of, seconds_of
+
+MODEL = ["--model", "vicinal.models:digits_net(width=4)", "--dataset", "digits"]
+
+
+def _args(*words: str) -> Namespace:
+    return command.parse(["evaluate", *words, "--device", "cpu"])
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "either a run folder or --model"),
+        (["RUN", *MODEL], "either a run folder or --model"),
+        (["RUN", "--dataset", "digits"], "--dataset goes with --model"),
+        (["RUN", "--batch-size", "3"], "--batch-size goes with --model"),
+        (MODEL[:2], "must come with --dataset"),
+    ],
+)
+def test_a_run_or_a_model_of_ones_own(words: list[str], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        folder_of(_args(*words))
+
+
+def test_records_go_to_the_run_or_to_out() -> None:
+    assert folder_of(_args("runs/a")) == Path("runs/a")
+    assert folder_of(_args(*MODEL, "--out", "there")) == Path("there")
+    assert folder_of(_args(*MODEL)) == Path("runs/vicinal.models-digits_net-width-4-digits")
+
+
+def test_eps_is_the_threat_model_and_the_budget_of_attacks_that_name_none() -> None:
+    job, suite, extras = job_of(
+        _args(*MODEL, "--eps", "8/255", "--attack", "pgd", "--attack", "fgsm(eps=0.3)", "--n", "9")
+    )
+    assert (suite, extras) == (None, None)
+    assert list(job.attacks) == ["pgd(eps=8/255, step_size=2/255, steps=20)", "fgsm(eps=0.3)"]
+    assert job.threat is not None
+    assert job.threat.eps == 8 / 255
+    assert len(job.few) == 9
+
+
+def test_a_suite_joins_the_attacks_and_a_budget_leaves_out() -> None:
+    job, suite, _ = job_of(_args(*MODEL, "--suite", "standard", "--eps", "0.1", "--n", "8"))
+    assert suite is not None
+    assert list(job.attacks) == list(suite.attacks)
+    short, fewer, _ = job_of(
+        _args(*MODEL, "--suite", "standard", "--eps", "0.1", "--n", "500", "--budget", "1s")
+    )
+    assert fewer is not None
+    assert 0 < len(short.attacks) < len(job.attacks)
+    assert "Left out for want of time" in fewer.told()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--suite", "standard"], "must be given eps"),
+        (["--budget", "1min"], "--budget chooses from a suite"),
+        (["--eps", "8"], "did you mean 8/255"),
+        (["--eps", "much"], "must be a number such as 8/255"),
+        (["--verdict"], "must be given --eps"),
+        (["--attack", "fgsm"], "must say its budget"),
+    ],
+)
+def test_what_is_missing_is_one_sentence(words: list[str], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        job_of(_args(*MODEL, *words))
+
+
+def test_the_verdict_takes_the_ball_of_the_attacks_where_nobody_names_one() -> None:
+    _, _, extras = job_of(_args(*MODEL, "--attack", "fgsm(eps=0.3)", "--strict"))
+    assert extras is not None
+    assert (extras.eps, extras.verdict) == (0.3, True)
+
+
+def test_the_command_repeats_it_with_what_was_left_open() -> None:
+    job, *_ = job_of(_args(*MODEL, "--attack", "fgsm(eps=0.3)"))
+    command_line = job.facts["command"]
+    assert command_line.startswith("vicinal evaluate --model 'vicinal.models:digits_net(width=4)'")
+    assert "--attack 'fgsm(eps=0.3)'" in command_line
+    assert "--seed 0 --threads " in command_line
+    given, *_ = job_of(_args(*MODEL, "--seed", "3"))
+    assert given.facts["command"].count("--seed") == 1
+    assert given.seed == 3
+
+
+def test_a_time_is_a_number_and_its_unit() -> None:
+    assert [seconds_of(text) for text in ("90s", "10min", "1.5h")] == [90, 600, 5400]
+    for wrong in ("10", "min", "-3min", "0s", "1d"):
+        with pytest.raises(InputError, match="must be a time such as"):
+            seconds_of(wrong)

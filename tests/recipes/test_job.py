@@ -1,0 +1,244 @@
+"""A job: killed anywhere and begun again, its result file is that of a call left in peace."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from vicinal import models, records
+from vicinal._checks import InputError
+from vicinal._typing import Attack
+from vicinal.attacks import FGSM, PGD, UniformNoise
+from vicinal.data import Split
+from vicinal.evaluation import Ledger, adversarial
+from vicinal.recipes import foreign, job
+
+ATTACKS: dict[str, Attack] = {
+    "pgd": PGD(eps=0.1, step_size=0.02, steps=2),
+    "noise": UniformNoise(eps=0.1, draws=3),
+    "fgsm": FGSM(eps=0.1),
+}
+
+
+def _job(folder: Path, **more: Any) -> job.Job:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = models.digits_net(width=4)
+    laid = foreign.job_of(
+        net, name="net", dataset="digits", folder=folder, n=60, batch_size=25, attacks=ATTACKS
+    )
+    # Of 500 test images a tenth will do for the clean error.
+    return replace(laid, whole=laid.whole[:90], **more)
+
+
+def _lines(folder: Path) -> list[dict[str, Any]]:
+    """What stands in the file, without seconds and date."""
+    found = records.read(folder / job.RESULTS)
+    for record in found:
+        record.pop("seconds", None)
+        record["circumstances"].pop("date")
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("whole")
+    job.run(_job(folder))
+    assert [path.name for path in folder.iterdir()] == [job.RESULTS]
+    return _lines(folder)
+
+
+class _Killed(BaseException):
+    """No handler of ours may catch it, as none can catch a power cut."""
+
+
+def _deadly(work: Any, *, at: int) -> Any:
+    """Make a function that dies in its `at`-th call, before it does anything."""
+    calls: Iterator[int] = iter(range(1000))
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if next(calls) == at:
+            raise _Killed
+        return work(*args, **kwargs)
+
+    return call
+
+
+@pytest.mark.parametrize("at", [0, 2, 7, 11, 14])
+def test_killed_after_any_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: list[dict[str, Any]], at: int
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "keep", _deadly(Ledger.keep, at=at))
+        with pytest.raises(_Killed):
+            job.run(_job(tmp_path))
+    assert not (tmp_path / job.RESULTS).exists()
+    job.run(_job(tmp_path))
+    assert _lines(tmp_path) == whole
+    assert [path.name for path in tmp_path.iterdir()] == [job.RESULTS]
+
+
+@pytest.mark.parametrize("at", [0, 1, 4])
+def test_killed_while_the_records_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: list[dict[str, Any]], at: int
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(records, "append", _deadly(records.append, at=at))
+        with pytest.raises(_Killed):
+            job.run(_job(tmp_path))
+    found = job.run(_job(tmp_path))
+    assert _lines(tmp_path) == whole
+    assert [record["attack"] for record in found.records] == [one["attack"] for one in whole]
+    assert [path.name for path in tmp_path.iterdir()] == [job.RESULTS]
+
+
+def test_killed_before_the_ledger_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: list[dict[str, Any]]
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", _deadly(shutil.rmtree, at=0))
+        with pytest.raises(_Killed):
+            job.run(_job(tmp_path))
+    job.run(_job(tmp_path))
+    assert _lines(tmp_path) == whole
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
+def test_a_real_kill(tmp_path: Path, whole: list[dict[str, Any]]) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "sys.path[:0] = sys.argv[1].split(os.pathsep)\n"
+        "from pathlib import Path\n"
+        "from vicinal.evaluation import Ledger\n"
+        "from vicinal.recipes import job\n"
+        "from recipes.test_job import _job\n"
+        "keep, calls = Ledger.keep, []\n"
+        "def kept(self, *args, **kwargs):\n"
+        "    keep(self, *args, **kwargs)\n"
+        "    calls.append(1)\n"
+        "    if len(calls) == 8: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "Ledger.keep = kept\n"
+        "job.run(_job(Path(sys.argv[2])))\n"
+    )
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    ran = subprocess.run(
+        [sys.executable, "-c", code, paths, str(tmp_path)], capture_output=True, text=True
+    )
+    assert ran.returncode == -signal.SIGKILL, ran.stderr
+    assert len(list(tmp_path.rglob("*.safetensors"))) == 8
+    found = _job(tmp_path)
+    # Threads are part of the setting: those of another process may be others.
+    job.run(found)
+    assert _lines(tmp_path) == whole
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(self: Ledger, *args: Any, **kwargs: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Ledger, "keep", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="the same command goes on where it stopped"):
+        job.run(_job(tmp_path))
+
+
+def test_the_same_job_again_is_appended_and_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where both take the same time in the same second, so that their lines are alike."""
+    monkeypatch.setattr("time.perf_counter", lambda: 0.0)
+    laid = _job(tmp_path)
+    job.run(laid)
+    first = (tmp_path / job.RESULTS).read_text(encoding="utf-8")
+    with monkeypatch.context() as patched:
+        patched.setattr(records, "append", _deadly(records.append, at=2))
+        with pytest.raises(_Killed):
+            job.run(laid)
+    job.run(laid)
+    assert (tmp_path / job.RESULTS).read_text(encoding="utf-8") == 2 * first
+
+
+def test_another_setting_does_not_find_the_ledger_and_another_attack_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "keep", _deadly(Ledger.keep, at=9))
+        with pytest.raises(_Killed):
+            job.run(_job(tmp_path))
+    (ledger,) = tmp_path.iterdir()
+    before = {path.name: path.stat().st_mtime_ns for path in ledger.rglob("*.safetensors")}
+    job.run(_job(tmp_path, seed=1))
+    after = {path.name: path.stat().st_mtime_ns for path in ledger.rglob("*.safetensors")}
+    assert after == before
+    fewer = {name: ATTACKS[name] for name in ("noise", "pgd")}
+    found = job.run(_job(tmp_path, attacks=fewer)).records
+    assert not ledger.exists()
+    alone = job.run(_job(tmp_path / "alone", attacks=fewer)).records
+    for one, other in zip(found, alone, strict=True):
+        assert one["right"] == other["right"]
+
+
+def test_records_say_what_a_reviewer_asks(whole: list[dict[str, Any]]) -> None:
+    clean, pgd, *_, worst = whole
+    assert (clean["n"], pgd["n"]) == (90, 60)
+    assert (clean["indices"], pgd["indices"], pgd["of"]) == ("0..89", "0..59", 90)
+    assert clean["images"] != pgd["images"] == worst["images"]
+    assert pgd["parameters"]["steps"] == 2
+    assert pgd["threat"] == "linf 0.1"
+    assert pgd["robustness_score"] == pytest.approx(pgd["accuracy"] / pgd["clean_accuracy"])
+    assert {"vicinal", "torch", "threads", "processor"} <= set(pgd["circumstances"])
+    assert {one["check"] for one in clean["preflight"]} >= {"range", "outputs", "determinism"}
+    assert worst["attacks"] == ["pgd", "noise", "fgsm"]
+    # A campaign takes only its own records for measurements that need not be taken again.
+    assert all("hardware" not in record for record in whole)
+    assert json.dumps(whole)
+
+
+def test_worst_case_is_the_minimum_recomputed_from_the_stored_images(tmp_path: Path) -> None:
+    laid = _job(tmp_path / "run", adversarial=tmp_path / "images")
+    found = {record["attack"]: record for record in job.run(laid).records}
+    kept = adversarial(tmp_path / "images")
+    assert isinstance(laid.few, Split)
+    x, y = laid.few.x.float() / 255, laid.few.y
+    with torch.no_grad():
+        right = laid.model(x).argmax(dim=1) == y
+        for one in kept.values():
+            right &= laid.model(one["adv"]).argmax(dim=1) == y
+    assert int(right.sum()) == found["worst case"]["correct"]
+    with pytest.raises(InputError, match="must name a new or empty folder"):
+        job.run(laid)
+
+
+def test_a_model_that_does_not_fit_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:
+    net = models.digits_net(num_classes=7)
+    with pytest.raises(InputError, match=r"classes in 0\.\.6 .* got [789]|10 classes; it has 7"):
+        job.run(_job(tmp_path / "new", model=net))
+    coloured = models.digits_net(in_channels=3)
+    with pytest.raises(InputError, match=r"\(N, 3, H, W\)"):
+        job.run(_job(tmp_path / "new", model=coloured))
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="could not make the folder"):
+        job.run(_job(tmp_path / "file" / "run"))
+    with pytest.raises(InputError, match="could not make the folder"):
+        job.run(_job(tmp_path / "run", adversarial=tmp_path / "file" / "images"))
+
+
+def test_what_else_is_looked_at_is_kept_with_the_records(tmp_path: Path) -> None:
+    extras = {"verdict": lambda laid: [{"kind": "verdict", "n": len(laid.few)}]}
+    job.run(_job(tmp_path, extras=extras))
+    (last,) = records.read(tmp_path / job.RESULTS, keep=lambda record: record["kind"] == "verdict")
+    assert (last["n"], last["dataset"], last["indices"]) == (60, "digits", "0..59")
