@@ -7,7 +7,7 @@ WORKERS ?= 2
 DATA_DIR ?= data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow bench docs check lint types format clean
+.PHONY: help setup demo test test-slow bench bench-attacks bench-corruptions docs check lint types format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -30,6 +30,12 @@ test-slow: $(READY)  ## run the slow checks: the real data sets in DATA_DIR (ski
 
 bench: $(READY)  ## measure what the library costs, about 20 minutes on 4 quiet cores (BENCH='--only steps')
 	$(BIN)/python -m benchmarks $(BENCH)
+
+bench-attacks: $(READY)  ## our attacks beside other packages', hours on one core, resumable (BENCH='--only pgd-10 --peers DIR')
+	$(THREADS) $(BIN)/python -m benchmarks.attacks --data-dir $(DATA_DIR) $(BENCH)
+
+bench-corruptions: $(READY)  ## our corruptions beside imagecorruptions', minutes on one core (BENCH='--peer PYTHON')
+	$(THREADS) $(BIN)/python -m benchmarks.corruptions $(BENCH)
 
 docs: $(READY)  ## copy the result tables into the documents, then check every document
 	$(BIN)/python tests/documents.py

@@ -1,85 +1,179 @@
-"""FGSM, PGD and MI-FGSM beside torchattacks, iterate by iterate, on one trained run.
+"""FGSM, PGD and MI-FGSM beside torchattacks, iterate by iterate, on the reference nets.
 
-    python -m benchmarks.gradient_attacks_against_peers RUN --n 64 --eps 8/255 --peer FOLDER
+    python -m benchmarks.gradient_attacks_against_peers --peers PEERS
 
-FOLDER holds torchattacks 3.5.1 (`pip install --no-deps --target FOLDER torchattacks==3.5.1`, for it
-pins packages that others need newer). For every number of steps: the largest difference of a pixel
-and the share of pixels that differ by more than 1e-6; starts are the images themselves.
+PEERS/torchattacks holds torchattacks 3.5.1 (`pip install --no-deps --target PEERS/torchattacks
+torchattacks==3.5.1`, for it pins packages that others need newer). For every number of steps: the
+largest difference of a pixel, the share of pixels that differ by more than 1e-6, and on how many
+images the verdicts agree. Starts are the images themselves, and the last iterate is compared.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from vicinal import data
-from vicinal._typing import Attack
-from vicinal.attacks import FGSM, MIFGSM, PGD
-from vicinal.recipes import files, load, loading
-from vicinal.recipes.folder import data_folder
+from benchmarks import reference_nets
+from benchmarks.attacks import add_common, told
+from benchmarks.peers import rounds
+from benchmarks.peers.budgets import RADII, Budget, budget
+from benchmarks.peers.packages import PEERS, installed
+from benchmarks.peers.process import Place, Worker
+from benchmarks.peers.tables import agreement
+from benchmarks.progress import Bar
+from vicinal import records
+from vicinal._checks import InputError, count
+from vicinal.recipes.device import pick_device
 
-__all__ = ["main"]
+__all__ = ["compared", "main"]
+
+PEER = "torchattacks"
+ROUNDING = 1e-6
+"""Pixels differ where they are further apart."""
+
+_HEAD = """
+| net | attack | steps | largest difference | pixels that differ, % | verdicts agree, % |
+| --- | --- | ---: | ---: | ---: | ---: |
+"""
 
 
-def _pairs(peer: ModuleType, model: torch.nn.Module, eps: float, steps: int) -> dict[str, Any]:
-    step = eps / 4
-    ours: dict[str, Attack] = {
-        "pgd": PGD(eps=eps, step_size=step, steps=steps, random_start=False, iterate="last"),
-        "mi-fgsm": MIFGSM(eps=eps, step_size=eps / 10, steps=steps, iterate="last"),
-    }
-    theirs = {
-        "pgd": peer.PGD(model, eps=eps, alpha=step, steps=steps, random_start=False),
-        "mi-fgsm": peer.MIFGSM(model, eps=eps, alpha=eps / 10, steps=steps, decay=1.0),
-    }
-    if steps == 1:
-        ours["fgsm"], theirs["fgsm"] = FGSM(eps=eps), peer.FGSM(model, eps=eps)
-    return {name: (ours[name], theirs[name]) for name in ours}
+def budgets(net: str, steps: int) -> list[Budget]:
+    """List what is compared on one net: every number of steps, FGSM at one.
+
+    Args:
+        net: A reference net.
+        steps: The most steps.
+
+    Returns:
+        The budgets.
+    """
+    eps = RADII[net]
+    counts = range(1, steps + 1)
+    words = ("pgd-10", "mi-fgsm-10")
+    many = [budget(word, eps=eps, steps=n, last=True) for word in words for n in counts]
+    return [budget("fgsm", eps=eps, last=True), *many]
 
 
-def _told(name: str, steps: int, one: Tensor, other: Tensor) -> str:
-    apart = (one - other).abs()
-    share = 100 * float((apart > 1e-6).double().mean())
-    return f"{name:8} {steps:5} {float(apart.max()):12.2e} {share:10.4f} %"
+def compared(one: NDArray[Any], other: NDArray[Any]) -> tuple[float, float]:
+    """Tell how far two batches of images are apart.
+
+    Args:
+        one: Images.
+        other: Images of the same shape.
+
+    Returns:
+        The largest difference of a pixel, and in per cent how many differ by more than rounding.
+    """
+    apart = np.abs(one.astype(np.float64) - other)
+    return float(apart.max()), 100 * float((apart > ROUNDING).mean())
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the table.
+    """Print the table, and write it down.
 
     Args:
         argv: The command line's words; the process's own by default.
 
     Returns:
-        The exit status.
+        0, 2 for a mistake in the arguments or where the peer is missing, 130 after Ctrl-C.
     """
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--n", type=int, default=64)
-    parser.add_argument("--eps", type=Fraction, default=Fraction(8, 255))
-    parser.add_argument("--peer", type=Path, required=True)
-    parser.add_argument("--data-dir")
-    given = parser.parse_args(argv)
-    sys.path.append(str(given.peer))
-    peer = importlib.import_module("torchattacks")
-    recipe = files.read(given.run / "recipe.yaml")
-    model = load(given.run, device="cpu").eval()
-    split = loading.open_images(recipe, data_folder(given.run, given.data_dir))
-    x, y = next(
-        iter(loading.batches(recipe, data.first(loading.judged_on(recipe, split), given.n)))
+    typed = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gradient_attacks_against_peers",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    print(f"{'attack':8} {'steps':>5} {'largest':>12} {'differing':>12}")
-    for steps in range(1, 11):
-        for name, (ours, theirs) in _pairs(peer, model, float(given.eps), steps).items():
-            print(_told(name, steps, ours(model, x, y).adv, theirs(x, y)), flush=True)
+    add_common(parser, images=1000, repeats=1, tools=["vicinal, plain", PEER])
+    parser.add_argument("--steps", type=int, default=10, metavar="N", help="up to N steps")
+    args = parser.parse_args(typed)
+    command = told("python -m benchmarks.gradient_attacks_against_peers", typed)
+    try:
+        _play(args, command)
+    except InputError as error:
+        print(f"gradient_attacks_against_peers: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
     return 0
+
+
+def _play(args: argparse.Namespace, command: str) -> None:
+    if not installed(PEER, args.peers):
+        line = PEERS[PEER].pip(f"PEERS/{PEER}")
+        raise InputError(f"{PEER} is not installed: `{line}`, then --peers PEERS.")
+    plan = {net: budgets(net, count("steps", args.steps)) for net in args.nets}
+    x, y = reference_nets.first_images(args.images, data_dir=args.data_dir)
+    rows: list[str] = []
+    with rounds.placed(x, y) as images, Bar(shown=not args.quiet) as bar:
+        bar.begin("iterates", runs=sum(map(len, plan.values())))
+        for net, asked in plan.items():
+            place = _place(args, net, images)
+            for row in _rows(place, asked, bar.tick):
+                rows.append(row)
+                if not args.quiet:
+                    bar.say(row)
+    facts = rounds.circumstances(command, place)
+    args.out.mkdir(parents=True, exist_ok=True)
+    records.write_text(args.out / "attacks-iterates.md", _page(rows, facts, args))
+
+
+def _place(args: argparse.Namespace, net: str, images: Path) -> Place:
+    return Place(
+        net=net,
+        images=images,
+        batch=args.batch,
+        device=str(pick_device(args.device)),
+        threads=args.threads,
+        peers=args.peers,
+    )
+
+
+def _rows(place: Place, asked: Sequence[Budget], tick: Callable[[], None]) -> Iterator[str]:
+    """Run both tools on every budget, and hold their images against each other."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Worker.started("vicinal, plain", place) as ours,
+        Worker.started(PEER, place) as theirs,
+    ):
+        files = (Path(folder) / "ours.npz", Path(folder) / "theirs.npz")
+        for one in asked:
+            own, other = (
+                worker.ask(one, seed=0, save=file)
+                for worker, file in zip((ours, theirs), files, strict=True)
+            )
+            failed = own.get("error") or other.get("error")
+            if failed:
+                raise InputError(f"{one.attack} failed: {failed}")
+            largest, share = compared(*(np.load(file)["adv"] for file in files))
+            same = agreement(own["fooled"], other["fooled"])
+            name = one.kind
+            yield (
+                f"| {place.net} | {name} | {one.steps} | {largest:.1e} | {share:.4f} | {same:.1f} |"
+            )
+            tick()
+
+
+def _page(rows: Sequence[str], facts: dict[str, Any], args: argparse.Namespace) -> str:
+    radii = ", ".join(
+        f"{Fraction(RADII[net]).limit_denominator(1000)} on {net}" for net in args.nets
+    )
+    return (
+        f"# Iterates beside {PEERS[PEER].wanted[0]}\n\n`{facts['command']}`, commit "
+        f"{facts['commit']}.\n{facts['hardware']}; torch {facts['torch']}.\n\nThe first "
+        f"{args.images} test images of CIFAR-10; radius {radii}. Steps of a quarter of the radius "
+        "(PGD), a tenth (MI-FGSM).\nTwo float32 evaluations of a gradient differ in its last bits; "
+        "where an entry is that near to zero, its\nsign and with it a pixel may differ by a step "
+        "or two, which later steps carry on.\n" + _HEAD + "\n".join(rows) + "\n"
+    )
 
 
 if __name__ == "__main__":
