@@ -10,7 +10,7 @@ DATA_DIR ?= data
 .PHONY: help setup demo test test-slow bench bench-attacks bench-corruptions docs check lint types format clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 
 $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -28,7 +28,7 @@ test: $(READY)  ## run the tests
 test-slow: $(READY)  ## run the slow checks: the real data sets in DATA_DIR (skipped where missing)
 	$(THREADS) VICINAL_DATA_DIR=$(DATA_DIR) $(BIN)/python -m pytest -q tests/data -m 'not gpu'
 
-bench: $(READY)  ## measure what the library costs, about 20 minutes on 4 quiet cores (BENCH='--only steps')
+bench: $(READY)  ## measure what the library costs, about 45 minutes on 4 quiet cores (BENCH='--only steps')
 	$(BIN)/python -m benchmarks $(BENCH)
 
 bench-attacks: $(READY)  ## our attacks beside other packages', hours on one core, resumable (BENCH='--only pgd-10 --peers DIR')
