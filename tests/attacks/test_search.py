@@ -242,3 +242,36 @@ def test_half_precision_models_and_images_keep_their_type() -> None:
 def test_a_bad_lever_is_refused_in_a_sentence(fields: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         PGD(**{"eps": 0.1, "step_size": 0.1, "steps": 2, **fields})
+
+
+@pytest.mark.parametrize("at", range(1, 6))
+def test_logits_that_are_no_numbers_on_the_way_break_no_image(at: int) -> None:
+    model, _, _ = linear_model(3)
+    x, y = batch_of(model, 6)
+    attack = PGD(eps=1e-6, step_size=1e-6, steps=5)
+    assert not bool(attack(Spoilt(model, at=at), x, y).success.any())
+
+
+class FalseAlarm(nn.Module):
+    """One number in: wrong above 0.35; under autocast it seems far more wrong around 0.1 too."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        height = x.mean(dim=(1, 2, 3)) - 0.35
+        if torch.is_autocast_enabled("cpu"):
+            at = height.detach() + 0.35
+            height = height + 5.0 * ((at > 0.05) & (at < 0.15))
+        return torch.stack((torch.zeros_like(height), height), dim=1)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_false_alarm_of_the_search_hides_no_later_error(precision: str) -> None:
+    x, y = torch.zeros(3, 1, 2, 2), torch.zeros(3, dtype=torch.long)
+    attack = PGD(
+        eps=0.5,
+        step_size=0.1,
+        steps=5,
+        random_start=False,
+        compact_every=1,
+        precision=precision,
+    )
+    assert bool(attack(FalseAlarm(), x, y).success.all())

@@ -200,3 +200,32 @@ def test_a_bad_field_is_refused_in_a_sentence(fields: dict[str, Any], sentence: 
     with pytest.raises(InputError, match=sentence) as error:
         Square(**{"eps": 0.1, **fields})
     assert "\n" not in str(error.value)
+
+
+class Coarse(nn.Module):
+    """A linear net whose logits are rounded to eighths under autocast, as bfloat16 rounds them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.randn(3 * 8 * 8, generator=torch.Generator().manual_seed(1)) / 4
+
+    def forward(self, x: Tensor) -> Tensor:
+        height = (x.flatten(1) - 0.5) @ self.weight.to(x.dtype)
+        if torch.is_autocast_enabled("cpu"):
+            height = (height.float() * 8).round() / 8
+        return torch.stack((torch.full_like(height, 2.0), height), dim=1)
+
+
+def test_a_search_in_bf16_walks_over_level_ground() -> None:
+    x = torch.full((40, 3, 8, 8), 0.5)
+    y = torch.zeros(40, dtype=torch.long)
+    broken = {
+        precision: int(
+            Square(eps=0.1, queries=250, precision=precision)(
+                Coarse(), x, y, rng=torch.Generator().manual_seed(0)
+            ).success.sum()
+        )
+        for precision in ("fp32", "bf16")
+    }
+    assert broken["fp32"] > 35
+    assert broken["bf16"] > 25  # 2 where level ground stops it

@@ -24,8 +24,10 @@ def folded(model: Model) -> Model:
         model: The model; not changed.
 
     Returns:
-        A copy in eval mode with the same logits up to rounding; the model itself where it cannot
-        be copied or its forward traced, which is logged.
+        A copy in eval mode with the same logits up to rounding; the model itself where a trace of
+        it would be another function, which is logged: where it cannot be copied or traced, has
+        hooks or a forward of its own that a trace passes over, or makes tensors as it predicts,
+        which may be draws.
 
     Example:
         >>> import torch
@@ -38,10 +40,8 @@ def folded(model: Model) -> Model:
     """
     if not any(isinstance(part, nn.BatchNorm2d) for part in model.modules()):
         return model
-    try:
-        traced = fx.symbolic_trace(copy.deepcopy(model).eval())
-    except Exception as error:
-        _log.warning("BatchNorm stays unfolded, the model cannot be traced: %s", error)
+    traced = _traced(model)
+    if traced is None:
         return model
     parts = dict(traced.named_modules())
     for node in list(traced.graph.nodes):
@@ -52,11 +52,35 @@ def folded(model: Model) -> Model:
     return traced
 
 
+def _traced(model: Model) -> fx.GraphModule | None:
+    """Trace a copy; None, and in the log why, where the trace would be another function."""
+    if not _is_plain(model):
+        _log.warning("BatchNorm stays unfolded: the model has hooks or a forward of its own")
+        return None
+    try:
+        traced = fx.symbolic_trace(copy.deepcopy(model).eval())
+    except Exception as error:
+        _log.warning("BatchNorm stays unfolded, the model cannot be traced: %s", error)
+        return None
+    if any(str(node.target).startswith("_tensor_constant") for node in traced.graph.nodes):
+        _log.warning("BatchNorm stays unfolded: the model makes tensors as it predicts")
+        return None
+    return traced
+
+
+def _is_plain(module: nn.Module) -> bool:
+    """Tell whether a call of a module is its class's forward and nothing else."""
+    hooks = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+    return "forward" not in vars(module) and not any(getattr(module, name) for name in hooks)
+
+
 def _foldable(node: fx.Node, parts: dict[str, nn.Module]) -> bool:
     if node.op != "call_module" or not isinstance(parts[str(node.target)], nn.BatchNorm2d):
         return False
     (before,) = node.args
     if not isinstance(before, fx.Node) or before.op != "call_module" or len(before.users) > 1:
+        return False
+    if not (_is_plain(parts[str(node.target)]) and _is_plain(parts[str(before.target)])):
         return False
     once = sum(other.target == before.target for other in node.graph.nodes) == 1
     tracking = parts[str(node.target)].track_running_stats

@@ -230,6 +230,7 @@ class _Run:
         found = self._best.found()
         if self._plan.rejudges:
             found = self._confirmed(found, (found.rank >= top).nonzero().squeeze(1))
+            self._best.replace(found)
         self._gone = self._kept(found)
         stay = self._left.leave(found.rank >= top)
         if stay is not None:

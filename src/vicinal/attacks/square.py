@@ -60,7 +60,7 @@ class Square:
             never.
         precision: Arithmetic of the search, "fp32", "bf16" (autocast), or "auto": bf16 where the
             processor is fast at it. What fools the search is judged by the model itself before an
-            image leaves.
+            image leaves; in bf16, windows that leave the loss as it is are kept too.
         channels_last: Search in channels-last.
         folded: Search with BatchNorm folded into the convolution before it, where there is one.
 
@@ -162,6 +162,7 @@ class _Search:
     ) -> None:
         self._attack, self._judge, self._rng = attack, judge, rng
         self._x, self._y = x, y
+        self._coarse = attack.levers.on(x.device).precision == "bf16"
         z = checked(clean_logits(judge, x), y)
         every = attack.compact_every
         self.survivors = Survivors(x.shape[0], device=x.device, every=every)
@@ -236,7 +237,9 @@ class _Search:
         height = climb(self._attack.loss, left.y, None, values=False)(z)
         height = torch.where(height.isnan(), -math.inf, height)
         fooled = (z.argmax(dim=1) != true_class(left.y)) & (height > -math.inf)
-        take = (fooled | (height > left.height)) & ~left.broken
+        # bfloat16 rounds small gains away: kept off level ground, the search would come to rest.
+        up = height >= left.height if self._coarse else height > left.height
+        take = (fooled | (up & (height > -math.inf))) & ~left.broken
         return left._replace(
             at=torch.where(take.view(-1, 1, 1, 1), at, left.at),
             height=torch.where(take, height, left.height),

@@ -49,11 +49,12 @@ class Strongest:
         """
         with torch.no_grad():
             height = self._loss(z)
-        predicted = z.argmax(dim=1)
+        # The largest of no numbers is one of them: that is no error of the model's.
+        lost, predicted = height.isnan(), z.argmax(dim=1)
         rank = (predicted != self._class).int()
         if self._target is not None:
             rank += predicted == self._target
-        new = Iterate(x, rank, height)
+        new = Iterate(x, rank.masked_fill(lost, 0), height.masked_fill(lost, -torch.inf))
         self._best = new if self._best is None else stronger(self._best, new)
 
     def pick(self, stay: Tensor, y: Tensor, t: Tensor | None, loss: LossOfLogits) -> Strongest:
@@ -72,6 +73,14 @@ class Strongest:
         if self._best is not None:
             fewer._best = Iterate(*(part.index_select(0, stay) for part in self._best))
         return fewer
+
+    def replace(self, found: Iterate) -> None:
+        """Go on from what was judged otherwise: an error that was none hides no later one.
+
+        Args:
+            found: What is the strongest now, image by image.
+        """
+        self._best = found
 
     def found(self) -> Iterate:
         """Give the strongest iterate of each image.
