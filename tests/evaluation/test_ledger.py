@@ -157,3 +157,29 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
 
 def test_a_setting_has_one_name_whatever_the_order() -> None:
     assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1}) != digest({"a": 1, "b": [3]})
+
+
+def test_images_of_many_processes_come_in_the_order_of_the_images(tmp_path: Path) -> None:
+    """As text, process 10 comes before process 2."""
+    world = 12
+    x, y = torch.rand(world, 3, 4, 4), torch.arange(world) % CLASSES
+    for rank in range(world):
+        ledger = Ledger(
+            folder=tmp_path / "ledger", adversarial=tmp_path / "images", part=f"-{rank}of{world}"
+        )
+        few = {"fgsm": attacks.FGSM(eps=1e-6)}
+        evaluate(_net(), (x[rank : rank + 1], y[rank : rank + 1]), attacks=few, ledger=ledger)
+    found = adversarial(tmp_path / "images")["fgsm"]
+    assert torch.equal(found["y"], y)
+    torch.testing.assert_close(found["adv"], x, atol=1e-5, rtol=0)
+
+
+def test_images_of_a_namesake_with_another_key_are_made_again(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    for radius in (0.02, 0.2, 0.02):
+        pgd = {"pgd": attacks.PGD(eps=radius, step_size=radius / 2, steps=2)}
+        ledger = Ledger(folder=tmp_path / "l", adversarial=images, keys={"pgd": str(radius)})
+        results = _run(ledger, attacks=pgd)
+    x = torch.cat([x for x, _ in _data()])
+    norms = (adversarial(images)["pgd"]["adv"] - x).abs().amax(dim=(1, 2, 3))
+    torch.testing.assert_close(norms, results.verdicts["pgd"].norms)

@@ -28,6 +28,13 @@ PGD = attacks.PGD(eps=0.1, step_size=0.05, steps=2)
         (attacks.FMN(), "linf", math.inf),
         (attacks.AutoAttack(eps=0.1, norm="l2"), "l2", 0.1),
         (attacks.Transfer(source=nn.Flatten(), attack=PGD), "linf", 0.1),
+        (attacks.Rounded(attack=PGD), "linf", 0.1),
+        (attacks.Rounded(attack=attacks.CWL2()), "l2", math.inf),
+        (
+            attacks.Rounded(attack=attacks.Transfer(source=nn.Flatten(), attack=PGD)),
+            "linf",
+            0.1,
+        ),
         (attacks.Foreign(call=lambda model, x, y: x), "linf", math.inf),
         (attacks.Foreign(call=lambda model, x, y: x, norm="l2", eps=0.2), "l2", 0.2),
     ],

@@ -265,3 +265,19 @@ def test_a_check_is_found_by_its_name(cleared: Verdict) -> None:
     assert cleared["huge eps"].name == "huge eps"
     with pytest.raises(InputError, match=r"no check 'huge'.*Did you mean huge eps"):
         _ = cleared["huge"]
+
+
+def test_a_namesake_of_a_trial_with_other_parameters_is_no_known_result(
+    honest: nn.Module, data: Data
+) -> None:
+    """The suites have attacks of these names too, with more targets, or in another ball."""
+    pair = data[0][:8], data[1][:8]
+    small = {"square": trials(eps=EPS / 100)["square"]}
+    known = evaluate(honest, pair, attacks=small, rng=torch.Generator())
+    found = _judged(honest, pair, known=known)
+    assert found.results.verdicts["square"] is not known.verdicts["square"]
+    same = {"square": trials(eps=EPS)["square"]}
+    others = data[0][8:16], data[1][8:16]
+    known = evaluate(honest, others, attacks=same, rng=torch.Generator())
+    with pytest.raises(InputError, match="`known` must be of the same images"):
+        _judged(honest, pair, known=known)

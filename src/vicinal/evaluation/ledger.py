@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,8 +87,7 @@ class Ledger:
         Returns:
             The batch; None where it is not there or not whole, or its images are missing.
         """
-        images = self._images_of(name, batch)
-        if images is not None and name != "clean" and not images.is_file():
+        if name != "clean" and not self._has_images(name, batch):
             return None
         try:
             with safe_open(self._file(name, batch), framework="pt") as file:
@@ -96,11 +96,24 @@ class Ledger:
                 tensors = {key: file.get_tensor(key) for key in keys}
             fields = {key: tensors[key] for key in _PLAIN if key in tensors}
             verdicts = Verdicts(**fields, **{key: words[key] for key in _NUMBERS})
+            states = [tensors[f"state{k}"] for k in range(words["states"])]
         except (OSError, SafetensorError, ValueError, KeyError, TypeError):
             return None
         if len(verdicts.correct) != n:
             return None
-        return Found(verdicts, [tensors[f"state{k}"] for k in range(words["states"])])
+        return Found(verdicts, states)
+
+    def _has_images(self, name: str, batch: int) -> bool:
+        """Tell whether the images that are wanted are there, of this attack and no namesake."""
+        file = self._images_of(name, batch)
+        if file is None:
+            return True
+        try:
+            with safe_open(file, framework="pt") as held:
+                words: dict[str, str] = held.metadata() or {}
+            return words.get("key", "") == self.keys.get(name, "")
+        except (OSError, SafetensorError):
+            return False
 
     def keep(
         self,
@@ -123,7 +136,7 @@ class Ledger:
         file = self._images_of(name, batch)
         if images is not None and file is not None:
             tensors = {"adv": images.adv.float(), "y": images.y, "correct": verdicts.correct}
-            _write(file, tensors, {"attack": name})
+            _write(file, tensors, {"attack": name, "key": self.keys.get(name, "")})
         kept = {key: value for key in _PLAIN if (value := getattr(verdicts, key)) is not None}
         kept |= {f"state{k}": state for k, state in enumerate(states)}
         words = {key: getattr(verdicts, key) for key in _NUMBERS} | {"states": len(states)}
@@ -187,7 +200,7 @@ def adversarial(folder: str | Path) -> dict[str, dict[str, Tensor]]:
         InputError: If there are none.
     """
     found: dict[str, dict[str, list[Tensor]]] = {}
-    for path in sorted(Path(folder).glob("*/*.safetensors")):
+    for path in sorted(Path(folder).glob("*/*.safetensors"), key=_place):
         with safe_open(path, framework="pt") as file:
             name = (file.metadata() or {})["attack"]
             parts = found.setdefault(name, {"adv": [], "y": [], "correct": []})
@@ -196,6 +209,11 @@ def adversarial(folder: str | Path) -> dict[str, dict[str, Tensor]]:
     if not found:
         raise InputError(f"{folder} holds no adversarial images; `--save-adversarial` writes them.")
     return {name: {k: torch.cat(v) for k, v in parts.items()} for name, parts in found.items()}
+
+
+def _place(path: Path) -> tuple[str, list[int]]:
+    """Order files as their images stand: by batch, then by process, as numbers."""
+    return path.parent.name, [int(digits) for digits in re.findall(r"\d+", path.stem)]
 
 
 def digest(facts: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from vicinal._checks import InputError, choice
-from vicinal.attacks import CWL2, Square, Transfer, UniformNoise
+from vicinal.attacks import CWL2, Rounded, Square, Transfer, UniformNoise
 
 __all__ = ["About", "Threat", "about", "parameters", "prevailing", "threat_of"]
 
@@ -82,8 +82,8 @@ def threat_of(attack: object) -> Threat | None:
     """Read the threat model off an attack.
 
     Args:
-        attack: Any attack. A transfer's is that of the attack within; one that looks for the
-            nearest error has no radius.
+        attack: Any attack. That of a transfer, or of a rounded attack, is that of the attack
+            within; one that looks for the nearest error has no radius.
 
     Returns:
         Its threat model; None where it says nothing of a radius, as a plain function.
@@ -93,7 +93,7 @@ def threat_of(attack: object) -> Threat | None:
         >>> threat_of(FGSM(eps=0.5))
         Threat(norm='linf', eps=0.5)
     """
-    if isinstance(attack, Transfer):
+    if isinstance(attack, (Transfer, Rounded)):
         return threat_of(attack.attack)
     if isinstance(attack, CWL2):
         return Threat(norm="l2", eps=math.inf)
@@ -135,6 +135,8 @@ def about(attack: object) -> About:
 
 
 def _access(attack: object) -> str:
+    if isinstance(attack, Rounded):
+        return _access(attack.attack)
     if isinstance(attack, Transfer):
         return _WORDS["transfer"]
     if isinstance(attack, UniformNoise):

@@ -80,7 +80,7 @@ class Trace:
         own, seen = true_class(detached(y)), list[Tensor]()
 
         def visit(at: Tensor, z: Tensor) -> None:
-            seen.append(z.argmax(dim=1) == own)
+            seen.append((z.argmax(dim=1) == own) | z.isnan().any(dim=1))
 
         adv = pgd(
             model,

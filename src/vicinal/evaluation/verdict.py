@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import starmap
 
 import torch
 
@@ -29,8 +30,9 @@ from vicinal.evaluation.consistency import consistency
 from vicinal.evaluation.evaluate import evaluate
 from vicinal.evaluation.gradients import InputGradients, input_gradients, instability
 from vicinal.evaluation.jury import checks_of
+from vicinal.evaluation.packing import fingerprint, prints
 from vicinal.evaluation.results import Results
-from vicinal.evaluation.threat import Threat
+from vicinal.evaluation.threat import Threat, about
 from vicinal.evaluation.trials import TRIALS, radii_of, trials
 from vicinal.maths.randomness import integers
 from vicinal.records import Record
@@ -162,7 +164,8 @@ def verdict(
         n: How many of the first images are looked at.
         source: Another model, trained otherwise, whose adversarial images are tried here too.
         strongest: An attack to stand beside AutoAttack's parts, such as `AutoAttack(eps=eps)`.
-        known: Results of the trials (see `trials`) on the same images; those are not run again.
+        known: Results of the trials (see `trials`) on the same images; those are not run again,
+            but for attacks of a trial's name with other parameters.
         rng: Where draws come from; torch's global generator when not given.
         report: Called with the attack's name and the number of images after every attacked batch.
 
@@ -228,12 +231,16 @@ def _run(
     report: Callable[[str, int], None] | None,
 ) -> Results:
     there = {} if known is None else {k: v for k, v in known.verdicts.items() if k in built}
+    there = {k: v for k, v in there.items() if v.about is None or v.about == about(built[k])}
     size = sum(len(x) for x, _ in data)
     for name, one in there.items():
         if len(one.correct) != size:
             raise InputError(
                 f"`known` must be of the same {size} images; got {len(one.correct)} for {name!r}."
             )
+    told = None if known is None or not there else known.fingerprint
+    if told is not None and told != fingerprint(torch.cat(list(starmap(prints, data)))):
+        raise InputError("`known` must be of the same images; got others, or another order.")
     left = {name: attack for name, attack in built.items() if name not in there}
     found = evaluate(model, data, attacks=left, rng=rng, report=report)
     return Results(verdicts={**found.verdicts, **there})
