@@ -11,6 +11,7 @@ import torch
 
 from vicinal import records
 from vicinal.cli import main
+from vicinal.evaluation import CorruptionResults
 from vicinal.evaluation.packing import pack
 
 
@@ -49,6 +50,33 @@ def test_folders_of_one_name_are_told_as_typed(
     assert "b/run" in shown
 
 
+def test_verdicts_and_corruptions_stand_below_and_all_of_it_in_a_document(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [_run(tmp_path / name, [True] * 8) for name in ("first", "other")]
+    correct = {"fog": {1: 8, 5: 4}}
+    under = CorruptionResults(correct=correct, n=10, clean_correct=10, clean_n=10)
+    for record in under.records:
+        records.append(tmp_path / "other" / "results.jsonl", record)
+    old = {"kind": "evaluation", "attack": "corrupted(by=fog)", "n": 10, "accuracy": 0.25}
+    records.append(tmp_path / "first" / "results.jsonl", {**old, "by_severity": [0.25] * 5})
+    out = tmp_path / "comparison.md"
+    assert main(["compare", *runs, "--out", str(out)]) == 0
+    shown = capsys.readouterr().out
+    assert ["masked", "gradients", "PASS", "PASS"] in [row.split() for row in shown.splitlines()]
+    assert f"written: {out}" in shown
+    told = out.read_text(encoding="utf-8")
+    assert "| fog | 25.00 | 60.00 |" in told
+    assert "| R | - | 0.600 |" in told
+    assert "fog, other: severities 1,5, not 1,2,3,4,5; not to be compared." in told
+    assert f"    vicinal compare {runs[0]} {runs[1]} --out {out}" in told
+    assert main(["compare", *runs, "--json"]) == 0
+    (found,) = (json.loads(text) for text in capsys.readouterr().out.splitlines())
+    passed = {"status": "PASS", "threat": None}
+    assert found["verdicts"] == {"first": passed, "other": passed}
+    assert found["corruptions"]["other"]["by_name"]["fog"]["accuracy"] == pytest.approx(0.6)
+
+
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
@@ -56,6 +84,8 @@ def test_folders_of_one_name_are_told_as_typed(
         (lambda a, b: [a, a], "two different runs"),
         (lambda a, b: [a, b], "other data"),
         (lambda a, b: [a, f"{b}/nothing"], "holds no results.jsonl"),
+        (lambda a, b: [a, b, "--out", "table.txt"], "must be a Markdown file"),
+        (lambda a, b: [a, b, "--out", f"{b}/none/table.md"], "in a folder that exists"),
     ],
 )
 def test_a_mistake_is_one_line(

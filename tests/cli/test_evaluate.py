@@ -7,6 +7,7 @@ import string
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -164,7 +165,10 @@ def test_a_softmax_inside_is_warned_of(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--dry-run"], "--dry-run goes with RUN"),
+        (["--baseline", "alexnet"], "--baseline goes with --corruptions"),
+        (["--corruptions", "smog"], "Did you mean fog?"),
+        (["--corruptions", "fog", "--severities", "0"], "`severities` must be numbers"),
+        (["--corruptions", "fog", "--baseline", "alexnett"], "Did you mean alexnet?"),
         (["--out", "FILE/below"], "could not make the folder"),
         (["--robustbench", "entry.json"], "Add --attack 'autoattack(eps=8/255)'"),
         (["--weights", "net.pth"], "a pickle, which may run code"),
@@ -183,3 +187,21 @@ def test_a_mistake_with_a_model_of_ones_own_is_one_line(
     told = capsys.readouterr().err
     assert sentence in told
     assert len(told.splitlines()) == 1
+
+
+def test_class_names_stand_beside_the_classes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(256, size=(6, 8, 8), dtype=np.uint8), np.arange(6)
+    np.savez(tmp_path / "own.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    monkeypatch.setenv("COLUMNS", "120")
+    argv = [*OWN, "--out", str(tmp_path / "out"), "--n", "5", "--per-class"]
+    assert main(argv) == 0
+    (clean,) = records.read(tmp_path / "out" / "results.jsonl")
+    assert clean["per_class"]["names"] == list(string.digits)
+    own = ["evaluate", "--model", OWN[2], "--dataset", "npz", "--per-class"]
+    own += ["--data-dir", str(tmp_path / "own.npz"), "--out", str(tmp_path / "npz")]
+    assert main(own) == 0
+    (clean,) = records.read(tmp_path / "npz" / "results.jsonl")
+    assert "names" not in clean["per_class"]

@@ -22,6 +22,8 @@ def test_everything_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
         ("methods", {"objective": "ALPS", "passes": "1+1"}),
         ("pairs", {"input": "PGD", "label": "Bilateral", "label looks at": "clean"}),
         ("attacks", {"attack": "pgd"}),
+        ("suites", {"suite": "standard, full", "attack": "apgd-t"}),
+        ("corruptions", {"corruption": "frost", "comparable": "with its textures"}),
         ("models", {"model": "preactresnet18"}),
         ("datasets", {"dataset": "digits"}),
         ("recipes", {"recipe": "alps/cifar100-vgg16"}),

@@ -37,7 +37,7 @@ def test_train_load_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     attacks = ["--attack", "fgsm", "--attack", "pgd(eps=4/255, step_size=1/255, steps=2)"]
     assert main(["evaluate", str(folder), *attacks, "--n", "50", "--threads", "1"]) == 0
     table = capsys.readouterr().out
-    for word in ("clean", "fgsm(eps=0.1)", "error %", "50", "500"):
+    for word in ("clean", "fgsm(eps=0.1)", "error", "50", "500"):
         assert word in table
     kept = records.read(folder / "results.jsonl")
     assert [record["attack"] for record in kept][:3] == [

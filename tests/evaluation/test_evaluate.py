@@ -14,7 +14,7 @@ from vicinal import attacks
 from vicinal._checks import InputError
 from vicinal._typing import Attack, Model, Passes
 from vicinal.attacks.result import Result
-from vicinal.evaluation import evaluate
+from vicinal.evaluation import corrupted, evaluate
 from vicinal.evaluation.threat import threat_of
 from vicinal.gradients import clean_logits
 
@@ -362,3 +362,34 @@ def test_of_an_attack_made_of_several_the_one_that_broke_is_counted() -> None:
     for name in ("clean", "a", "b"):
         assert counts.get(name, 0) == by_hand.count(name)
     assert found.records[1]["broken_by"] == counts
+
+
+def test_corruptions_are_judged_as_if_alone_and_change_no_attack() -> None:
+    x, y = _data()
+    data = [(x[rows : rows + 25], y[rows : rows + 25]) for rows in (0, 25, 50)]
+    names, start = ["gaussian_noise", "brightness"], {"fgsm": attacks.FGSM(eps=0.01)}
+    noisy: dict[str, Attack] = {**start, "noise": attacks.UniformNoise(eps=0.1, draws=3)}
+
+    def rng() -> torch.Generator:
+        return torch.Generator().manual_seed(5)
+
+    model = _model()
+    found = evaluate(model, data, attacks=noisy, corruptions=names, rng=rng())
+    plain = evaluate(model, data, attacks=noisy, rng=rng())
+    alone = corrupted(model, data, corruptions=names, rng=rng())
+    assert found.corruptions is not None
+    assert found.corruptions.correct == alone.correct
+    assert plain.corruptions is None
+    for name in noisy:
+        assert torch.equal(found.verdicts[name].correct, plain.verdicts[name].correct)
+    kinds = [record["kind"] for record in found.records]
+    assert kinds == ["evaluation"] * 4 + ["corruption"] * 12 + ["corruptions"]
+    assert "gaussian_noise" in str(found)
+    assert "gaussian_noise" not in str(plain)
+
+
+def test_batches_that_end_after_once_are_refused_with_corruptions() -> None:
+    with pytest.raises(InputError, match=r"run through twice .* got generator"):
+        evaluate(_model(), (batch for batch in [_data()]), corruptions=["brightness"])
+    with pytest.raises(InputError, match="Did you mean fog"):
+        evaluate(_model(), _data(), corruptions=["smog"])

@@ -49,3 +49,15 @@ def test_a_sheet_is_written_whole(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["sheet.png"]
     with pytest.raises(InputError, match=r"china \| flower"):
         photograph("chima")
+
+
+def test_a_smaller_sheet_as_jpeg(tmp_path: Path) -> None:
+    sheet = contact_sheet(photograph("flower", size=64), NAMED, severities=(1,), tile=32)
+    assert sheet.size == (NAMES + 2 * (32 + GAP), HEAD + 2 * (32 + GAP))
+    write_sheet(tmp_path / "sheet.jpg", sheet)
+    with Image.open(tmp_path / "sheet.jpg") as found:
+        assert (found.format, found.size) == ("JPEG", sheet.size)
+        apart = np.asarray(found, dtype=float) - np.asarray(sheet)
+    assert np.abs(apart).mean() < 16
+    with pytest.raises(InputError, match=r"\.png or \.jpg; got 'sheet\.gif'"):
+        write_sheet(tmp_path / "sheet.gif", sheet)

@@ -13,8 +13,15 @@ from vicinal import data, records
 from vicinal._checks import InputError
 from vicinal.corruptions import gaussian_noise
 from vicinal.evaluation import CorruptionResults, corrupted
-from vicinal.recipes import files, loading, resolve, run
-from vicinal.recipes.corrupted import Ask, _together, baseline_of, corrupt_run, judged
+from vicinal.recipes import files, foreign, loading, resolve, run
+from vicinal.recipes.corrupted import (
+    Ask,
+    _together,
+    baseline_of,
+    corrupt_job,
+    corrupt_run,
+    judged,
+)
 
 FEW = {"epochs": 1, "train_subset": 200}
 NOISE = Ask(corruptions="gaussian_noise", n=60)
@@ -124,3 +131,26 @@ def test_what_several_processes_found_is_put_side_by_side_again() -> None:
     assert list(found.correct.items()) == [("fog", {1: 1}), ("frost", {1: 3}), ("snow", {1: 2})]
     assert (found.aside, found.over) == (frozenset({"frost"}), ("fog", "snow"))
     assert (found.forward, found.seconds, found.clean) == (20, 2.0, 0.75)
+
+
+def test_a_model_of_ones_own_is_judged_as_the_run_is(trained: Path, tmp_path: Path) -> None:
+    laid = foreign.job_of(run.load(trained), name="net", dataset="digits", folder=tmp_path)
+    found = corrupt_job(laid, NOISE)
+    own = corrupt_run(trained, NOISE)
+    keys = ("corruption", "severity", "correct", "n")
+    assert [[one.get(key) for key in keys] for one in found] == [
+        [one.get(key) for key in keys] for one in own
+    ]
+    assert [{"schema": 1, **one} for one in found] == kept(tmp_path)
+    assert all(one["model"] == "net" and "circumstances" in one for one in found)
+
+
+def test_a_baseline_that_is_not_there_is_found_out_before_anything_is_judged(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("judged")
+
+    monkeypatch.setattr("vicinal.recipes.corrupted.corrupted", never)
+    with pytest.raises(InputError, match="baseline"):
+        corrupt_run(trained, Ask(corruptions="gaussian_noise", n=5, baseline="nobody"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,18 +11,23 @@ from vicinal._errors import InputError
 from vicinal.cli.options import add_common, check_common
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from vicinal.records import Record
+    from vicinal.report import Section
 
 __all__ = ["add_parser"]
 
 _EPILOG = """examples:
   vicinal compare RUN OTHER_RUN
   vicinal compare RUN OTHER_RUN THIRD_RUN --json
+  vicinal compare RUN OTHER_RUN --out results/comparison.md
 
 Each is a folder with a results.jsonl, or such a file, of `vicinal evaluate`; of several records of
 one attack the last counts. The others are held against the first. Only like is compared: the same
 images, attacked with the same parameters; what is unlike is marked, other data is refused. The test
-is McNemar's on the same images; records without a verdict for every image take Fisher's.
+is McNemar's on the same images; records without a verdict for every image take Fisher's. Below
+stand masking verdicts and accuracies under corruptions, where there are any; they are not tested.
 """
 
 
@@ -41,6 +47,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         allow_abbrev=False,
     )
     parser.add_argument("runs", nargs="+", metavar="RUN", help="what `vicinal evaluate` judged")
+    parser.add_argument(
+        "--out", metavar="FILE.md", help="also write the tables there, and how they came about"
+    )
     add_common(parser)
     parser.set_defaults(run=run)
 
@@ -58,17 +67,38 @@ def run(args: argparse.Namespace) -> int:
         InputError: If fewer than two are given, or they cannot be compared.
     """
     check_common(args)
+    from vicinal import report
     from vicinal.evaluation.comparing import compared
-    from vicinal.records import line
+    from vicinal.records import line, write_text
 
     if len(set(args.runs)) < 2:
         raise InputError("`vicinal compare` must have at least two different runs; give another.")
-    found = compared({name: _read(Path(path)) for path, name in _named(args.runs).items()}).record
+    out = _out(args.out)
+    read = {name: _read(Path(path)) for path, name in _named(args.runs).items()}
+    attacked = {name: _attacked(records) for name, records in read.items()}
+    found = {**compared(attacked).record, **report.beside(read)}
+    if out is not None:
+        command = shlex.join(["vicinal", *args.words])
+        write_text(out, report.comparison_markdown(found, read, command=command))
     if args.json:
         print(line(found))
     else:
         _print(found)
+        if out is not None:
+            print(f"written: {out}")
     return 0
+
+
+def _out(text: str | None) -> Path | None:
+    """Check where the document goes, before anything is read."""
+    if text is None:
+        return None
+    path = Path(text)
+    if path.suffix != ".md":
+        raise InputError(f"`--out` must be a Markdown file, .md; got {path.name!r}.")
+    if not path.parent.is_dir():
+        raise InputError(f"`--out` must lie in a folder that exists; {path.parent} does not.")
+    return path
 
 
 def _named(paths: list[str]) -> dict[str, str]:
@@ -86,18 +116,35 @@ def _read(path: Path) -> list[Record]:
     file = path / "results.jsonl" if path.is_dir() else path
     if not file.is_file():
         raise InputError(f"{path} holds no results.jsonl: `vicinal evaluate` writes it.")
-    return records.read(file, keep=lambda record: record.get("kind") == "evaluation")
+    return records.read(file)
+
+
+def _attacked(found: list[Record]) -> list[Record]:
+    """Keep what can be tested: a campaign's corruptions are means over severities, no counts."""
+    return [one for one in found if one.get("kind") == "evaluation" and "correct" in one]
 
 
 def _print(found: Record) -> None:
-    from rich.box import SIMPLE_HEAD
     from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
 
     from vicinal import report
 
-    section, notes = report.comparison(found)
+    sections, notes = report.comparison_tables(found)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=120)
+    for section in sections:
+        console.print(f"{section.title}:", markup=False, highlight=False)
+        console.print(_table(section))
+    for note in notes:
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
+
+
+def _table(section: Section) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.markup import escape
+    from rich.table import Table
+
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     first, *others = section.header
     table.add_column(first, overflow="fold")
@@ -105,10 +152,4 @@ def _print(found: Record) -> None:
         table.add_column(escape(word), justify="right", no_wrap=True)
     for row in section.rows:
         table.add_row(*map(escape, row))
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=120)
-    console.print(f"{section.title}:", markup=False, highlight=False)
-    console.print(table)
-    for note in notes:
-        console.print(note, markup=False, highlight=False, soft_wrap=True)
+    return table

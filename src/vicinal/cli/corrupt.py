@@ -21,6 +21,7 @@ _EPILOG = """examples:
   vicinal corrupt FOLDER --out DIR --size 224 --format jpeg     as ImageNet-C was made
   vicinal corrupt FOLDER --out DIR --dataset cifar10            CIFAR-10-C from the CIFAR-10 there
   vicinal corrupt --sheet sheet.png                             one photograph under all of them
+  vicinal corrupt --sheet sheet.jpg --cell 64                   smaller, as JPEG
 
 --corruptions takes a set (common: the 15 of ImageNet-C; all: these and M-TLAT's four; extra) or
 names with commas between. Copies go to DIR/<corruption>/<severity>/<name> without loss, or as JPEG
@@ -66,7 +67,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--dataset", metavar="NAME", help="take the test images of this set, which lies in FOLDER"
     )
     parser.add_argument("--frost", metavar="DIR", help="folder of the original frost textures")
-    parser.add_argument("--sheet", metavar="FILE", help="write a contact sheet of a photograph")
+    parser.add_argument(
+        "--sheet", metavar="FILE", help="write a contact sheet of a photograph, .png or .jpg"
+    )
+    parser.add_argument(
+        "--cell", type=int, metavar="PX", help="side of its small pictures (default: 112)"
+    )
     parser.add_argument(
         "--photo", default="china", metavar="NAME", help="china (default) or flower"
     )
@@ -96,12 +102,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _sheet(args: argparse.Namespace, named: dict[str, Any]) -> Record:
-    from vicinal.recipes.contact_sheet import contact_sheet, photograph, write_sheet
+    from vicinal.recipes.contact_sheet import TILE, contact_sheet, photograph, write_sheet
     from vicinal.recipes.corruption_words import read_severities
 
     image = photograph(args.photo, size=args.size or 224)
     severities = read_severities(args.severities)
-    sheet = contact_sheet(image, named, severities=severities, seed=args.seed or 0)
+    sheet = contact_sheet(
+        image,
+        named,
+        severities=severities,
+        seed=args.seed or 0,
+        tile=TILE if args.cell is None else args.cell,
+    )
     write_sheet(Path(args.sheet), sheet)
     return {"kind": "sheet", "file": args.sheet, "photograph": args.photo, "rows": len(named)}
 

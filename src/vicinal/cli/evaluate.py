@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vicinal.cli import dry_run
+from vicinal.cli import corruptions, dry_run
 from vicinal.cli.dry_run import add_dry_run
 from vicinal.cli.fetching import add_data, fetched
 from vicinal.cli.options import add_common, check_common, default_threads
 
 if TYPE_CHECKING:
     from vicinal.evaluation.suites import Suite
+    from vicinal.recipes.corrupted import Ask
     from vicinal.recipes.extras import Extras
     from vicinal.recipes.job import Report
     from vicinal.records import Record
@@ -29,6 +31,8 @@ _EPILOG = """examples:
   vicinal evaluate RUN --attack 'transfer(source="OTHER_RUN", attack=pgd)'
   vicinal evaluate RUN --attack fgsm --per-class
   vicinal evaluate RUN --suite standard --eps 8/255 --n 1000 --budget 10min --verdict
+  vicinal evaluate RUN --corruptions all
+  vicinal evaluate RUN --corruptions fog,snow --severities 1,3,5 --n 1000 --baseline OTHER_RUN
   vicinal evaluate RUN --suite full --eps 8/255 --robustbench entry.json --save-adversarial DIR
   vicinal evaluate --model package.module:factory --weights FILE.safetensors --dataset cifar10 \\
       --data-dir DIR --attack 'pgd(eps=8/255, step_size=2/255, steps=20)' --out OUT
@@ -44,7 +48,7 @@ calibration error (ECE, 15 bins). Intervals are Wilson's, at 95 %. R is the accu
 accuracy of the same images. The worst case counts the attacks of one threat model.
 
 Ctrl-C, or a power cut, loses nothing but the batch in progress: the same command goes on where it
-stopped. Records are appended to RUN/results.jsonl, or OUT/results.jsonl.
+stopped; corruptions begin anew. Records are appended to RUN/results.jsonl, or OUT/results.jsonl.
 """
 
 
@@ -66,6 +70,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "run_dir", nargs="?", metavar="RUN", help="the run folder that `vicinal train` made"
     )
     _add_attacks(parser)
+    corruptions.add_corruptions(parser)
     _add_model(parser)
     _add_output(parser)
     add_data(parser)
@@ -171,9 +176,10 @@ def run(args: argparse.Namespace) -> int:
         _checks.count("n", args.n)
     folder = folder_of(args)
     default_threads(args, recorded_threads(folder) if args.model is None else None)
+    ask = corruptions.ask_of(args)
     if args.dry_run:
-        return _dry_run(args)
-    work = partial(_work, args)
+        return _dry_run(args, ask)
+    work = partial(_work, args, ask)
     report, chosen, extras = fetched(work, args, folder=folder, dataset=args.dataset)
     if args.robustbench is not None:
         entry = robustbench(_evaluations(report), additional_data=args.additional_data)
@@ -183,23 +189,30 @@ def run(args: argparse.Namespace) -> int:
             print(line(record))
     else:
         tell(report, chosen, extras, per_class=args.per_class)
+        if ask is not None:
+            corruptions.tell(report.records, folder)
         print(f"records: {folder}/results.jsonl")
     return 1 if args.strict and _failed(report) else 0
 
 
-def _work(args: argparse.Namespace) -> tuple[Report, Suite | None, Extras | None]:
+def _work(args: argparse.Namespace, ask: Ask | None) -> tuple[Report, Suite | None, Extras | None]:
     from vicinal.cli.judged import job_of
     from vicinal.recipes import job
 
     whole, chosen, extras = job_of(args)
-    return job.run(whole, progress=not args.json), chosen, extras
+    report = job.run(whole, progress=not args.json)
+    if ask is not None:
+        found = corruptions.judge(args, whole, ask)
+        report = replace(report, records=[*report.records, *found])
+    return report, chosen, extras
 
 
-def _dry_run(args: argparse.Namespace) -> int:
-    from vicinal._errors import InputError
+def _dry_run(args: argparse.Namespace, ask: Ask | None) -> int:
+    from vicinal.cli.judging_cost import judging
 
-    if args.model is not None or args.suite is not None:
-        raise InputError("--dry-run goes with RUN and --attack; a suite takes --budget.")
+    more = (args.model, args.suite, args.eps, ask, args.curve)
+    if any(one is not None for one in more) or args.verdict or args.strict or args.gradients:
+        return judging(args, ask)
     return dry_run.evaluation(args)
 
 

@@ -14,12 +14,13 @@ from vicinal._errors import InputError
 if TYPE_CHECKING:
     from vicinal._typing import Attack
     from vicinal.evaluation import Threat
+    from vicinal.evaluation.costs import Pace
     from vicinal.evaluation.suites import Suite
     from vicinal.recipes.extras import Extras
     from vicinal.recipes.job import Job
     from vicinal.recipes.schema import Evaluation
 
-__all__ = ["folder_of", "job_of", "seconds_of"]
+__all__ = ["folder_of", "job_of", "pace_on", "seconds_of"]
 
 _UNITS = {"s": 1, "min": 60, "h": 3600}
 
@@ -199,6 +200,18 @@ def _recipe_eps(args: argparse.Namespace) -> float:
 
 
 def _within(job: Job, chosen: Suite, seconds: float) -> Suite:
+    return chosen.within(seconds, pace=pace_on(job), n=len(job.few))
+
+
+def pace_on(job: Job) -> Pace:
+    """Measure the passes of a job's model on its first batch.
+
+    Args:
+        job: The job; nothing of it is done.
+
+    Returns:
+        Seconds per image and pass.
+    """
     from vicinal.evaluation.costs import pace_of
     from vicinal.evaluation.preflight import asked, device_of
 
@@ -206,7 +219,7 @@ def _within(job: Job, chosen: Suite, seconds: float) -> Suite:
     where = device_of(job.model)
     x, y = x.to(where), y.to(where)
     asked(job.model, x[:1])
-    return chosen.within(seconds, pace=pace_of(job.model, x, y), n=len(job.few))
+    return pace_of(job.model, x, y)
 
 
 def seconds_of(text: str) -> float:

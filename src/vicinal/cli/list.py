@@ -15,10 +15,15 @@ _EPILOG = """examples:
   vicinal list methods         input move, label move, passes of one training step, paper
   vicinal list pairs           input move x label move: what Vicinal can say, and what is published
   vicinal list recipes --json
+  vicinal list corruptions     the sets that hold each, and the constants of its five severities
+  vicinal list suites          the attacks of each suite in their order, threat models, passes
   vicinal list failures        claims of robustness that stronger attacks took away
 """
 
-_ROOMS = ("methods", "pairs", "attacks", "models", "datasets", "recipes", "tables", "failures")
+_ROOMS = (
+    *("methods", "pairs", "attacks", "suites", "corruptions", "models", "datasets"),
+    *("recipes", "tables", "failures"),
+)
 
 Row = dict[str, str]
 
@@ -31,7 +36,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """
     parser = subparsers.add_parser(
         "list",
-        help="show methods, pairs of moves, attacks, models, data sets, recipes, tables, failures",
+        help="show methods, pairs of moves, attacks, suites, corruptions, models, data sets, "
+        "recipes, tables, failures",
         description="Show what there is, by the names that the other subcommands take.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -64,12 +70,15 @@ def run(args: argparse.Namespace) -> int:
 
 def _rooms() -> dict[str, Callable[[], list[Row]]]:
     from vicinal.recipes import inventory
+    from vicinal.recipes.judging import corruptions, suites
     from vicinal.recipes.pairs import pairs
 
     return {
         "methods": inventory.methods,
         "pairs": pairs,
         "attacks": inventory.attacks,
+        "suites": suites,
+        "corruptions": corruptions,
         "models": inventory.models,
         "datasets": inventory.datasets,
         "recipes": inventory.recipes,

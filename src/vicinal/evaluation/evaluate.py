@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vicinal._checks import InputError, images, labels, logits
 from vicinal._typing import Attack, Batch, Batches, Model, Passes
+from vicinal.evaluation.corrupted import KeyedCorruption, chosen, corrupted
 from vicinal.evaluation.ledger import Images, Ledger
 from vicinal.evaluation.packing import prints
 from vicinal.evaluation.pieces import Pieces, Wrap, with_source
@@ -36,6 +37,7 @@ def evaluate(
     report: Callable[[str, int], None] | None = None,
     threat: Threat | None = None,
     ledger: Ledger | None = None,
+    corruptions: str | Sequence[str] | Mapping[str, KeyedCorruption] | None = None,
 ) -> Results:
     """Give the accuracy on clean images and under every attack, image by image.
 
@@ -56,12 +58,16 @@ def evaluate(
         ledger: Where finished batches are kept and looked for, so that a call that was interrupted
             goes on where it stopped; the model, the data, the batches and the seed must be the
             same, and `rng` be given.
+        corruptions: "common" (the 15 of ImageNet-C), "all" (these and M-TLAT's four) or "extra",
+            names, or corruptions by name: what `Results.corruptions` is about. The data are run
+            through once more.
 
     Returns:
         The results, "clean" first.
 
     Raises:
-        InputError: If images, labels or logits are not what they must be, or there is no batch.
+        InputError: If images, labels or logits are not what they must be, there is no batch, or
+            batches that can be run through once only are to be corrupted too.
 
     Example:
         >>> from vicinal.attacks import FGSM
@@ -72,9 +78,13 @@ def evaluate(
         >>> results["fgsm"] <= results["clean"]
         True
 
-    Cost: one forward pass for the clean images, and the attacks' own passes.
+    Cost: one forward pass for the clean images, and the attacks' own passes; with corruptions, one
+    more for the clean images and one for each corruption and severity.
     """
     named = _named(attacks)
+    if corruptions is not None:
+        _check_twice(data)
+        corruptions = chosen(corruptions)
     parts: dict[str, list[Verdicts]] = {name: [] for name in (CLEAN, *named)}
     desk = _Desk(rng, ledger)
     for number, (x, y) in enumerate(_batches(data, device_of(model))):
@@ -86,11 +96,28 @@ def evaluate(
                 report(name, x.shape[0])
     if not parts[CLEAN]:
         raise InputError("`data` must hold at least one batch; got none.")
+    found = None
+    if corruptions is not None:
+        with desk.streams.of(_CORRUPTIONS):
+            found = corrupted(model, data, corruptions=corruptions, rng=rng, report=report)
     desk.streams.close()
     verdicts = {name: _joined(found) for name, found in parts.items()}
     for name, attack in named.items():
         verdicts[name] = replace(verdicts[name], about=about(attack))
-    return Results(verdicts=verdicts, threat=threat)
+    return Results(verdicts=verdicts, threat=threat, corruptions=found)
+
+
+_CORRUPTIONS = "corruptions"
+"""The name of the stream that corruptions draw from."""
+
+
+def _check_twice(data: Batch | Batches) -> None:
+    """Refuse what can be run through once only: corruptions take the images another time."""
+    if isinstance(data, Iterator):
+        raise InputError(
+            "`data` must be run through twice for `corruptions`, and an iterator ends after once; "
+            f"got {type(data).__name__}. Hand over a list of batches, or a loader?"
+        )
 
 
 class _Desk:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vicinal import records
 from vicinal._checks import InputError, suggest
+from vicinal.evaluation.corruption_results import CorruptionResults
 from vicinal.evaluation.packing import fingerprint
 from vicinal.evaluation.scores import (
     about_fields,
@@ -89,6 +90,7 @@ class Results:
         verdicts: What each attack did, by name, "clean" first.
         threat: The threat model of the worst case; by default that which most attacks share, the
             first of them on a tie.
+        corruptions: What was found under corruptions, where that was asked for.
 
     Example:
         >>> right = torch.tensor([True, True, False, True])
@@ -101,6 +103,7 @@ class Results:
 
     verdicts: Mapping[str, Verdicts]
     threat: Threat | None = None
+    corruptions: CorruptionResults | None = None
 
     def __getitem__(self, attack: str) -> float:
         """Give the accuracy under an attack, "clean", or "worst case".
@@ -217,10 +220,11 @@ class Results:
 
     @property
     def records(self) -> list[Record]:
-        """One record per attack, JSON-able; errors and accuracies are shares in [0, 1]."""
+        """One record per attack, then those of corruptions; JSON-able, shares in [0, 1]."""
         several = len(self.verdicts) > 2 and self.counted
         names = [*self.verdicts, WORST] if several else [*self.verdicts]
-        return [self._record(name) for name in names]
+        under = [] if self.corruptions is None else self.corruptions.records
+        return [*(self._record(name) for name in names), *under]
 
     def _record(self, name: str) -> Record:
         correct = self._correct(name)
@@ -260,7 +264,7 @@ class Results:
 
     def __str__(self) -> str:
         """Write a small table of accuracies, errors and passes, and a line on clean images."""
-        found = self.records
+        found = [record for record in self.records if record["kind"] == "evaluation"]
         names = [_shortened(record["attack"]) for record in found]
         wide = max(len(name) for name in names)
         head = f"{'attack':<{wide}} {'accuracy %':>10} {'error %':>8} {'n':>6} {'passes':>11}"
@@ -270,7 +274,8 @@ class Results:
             for name, record in zip(names, found, strict=True)
         ]
         feet = [told(found[0]), _left_out(found[-1])]
-        return "\n".join([head, *rows, *(foot for foot in feet if foot)])
+        under = [] if self.corruptions is None else ["", str(self.corruptions)]
+        return "\n".join([head, *rows, *(foot for foot in feet if foot), *under])
 
 
 def _shortened(name: str) -> str:

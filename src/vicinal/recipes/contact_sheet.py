@@ -13,20 +13,28 @@ from PIL.Image import Resampling
 from torch import Tensor
 
 from vicinal import records
-from vicinal._checks import choice, count
+from vicinal._checks import InputError, choice, count
 from vicinal.corruptions import SEVERITIES, Corruption, fixed_keys
 from vicinal.data.pictures import pixels
 from vicinal.data.views import evaluation_view
 
-__all__ = ["PHOTOGRAPHS", "contact_sheet", "photograph", "write_sheet"]
+__all__ = ["PHOTOGRAPHS", "TILE", "contact_sheet", "photograph", "write_sheet"]
 
 PHOTOGRAPHS = ("china", "flower")
 """The photographs that come with scikit-learn."""
 
-_TILE = 112
+TILE = 112
+"""Pixels of the side of each small picture on a sheet."""
+
 _NAMES = 132
 _HEAD = 20
 _GAP = 2
+_JPEG = {"format": "JPEG", "quality": 80, "optimize": True}
+_OPTIONS: dict[str, dict[str, Any]] = {
+    ".png": {"format": "PNG", "optimize": True},
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
+}
 _PAPER, _INK, _MARK = (255, 255, 255), (20, 20, 20), (150, 30, 30)
 
 
@@ -53,6 +61,7 @@ def contact_sheet(
     *,
     severities: Sequence[int] = SEVERITIES,
     seed: int = 0,
+    tile: int = TILE,
 ) -> Image.Image:
     """Draw a sheet: a row per corruption, the clean image first, then one column per severity.
 
@@ -61,24 +70,26 @@ def contact_sheet(
         named: Corruptions by name; those that are not comparable have a star.
         severities: Which of 1 to 5.
         seed: Governs every draw.
+        tile: Pixels of the side of each small picture.
 
     Returns:
         The sheet, in RGB.
     """
+    cell = count("tile", tile) + _GAP
     columns = ["clean", *(f"severity {severity}" for severity in severities)]
-    width = _NAMES + len(columns) * (_TILE + _GAP)
-    sheet = Image.new("RGB", (width, _HEAD + len(named) * (_TILE + _GAP)), _PAPER)
+    width = _NAMES + len(columns) * cell
+    sheet = Image.new("RGB", (width, _HEAD + len(named) * cell), _PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default()
     for k, word in enumerate(columns):
-        draw.text((_NAMES + k * (_TILE + _GAP) + 4, 4), word, fill=_INK, font=font)
+        draw.text((_NAMES + k * cell + 4, 4), word, fill=_INK, font=font)
     x = image[None].float() / 255
     for row, (name, corruption) in enumerate(named.items()):
-        top = _HEAD + row * (_TILE + _GAP)
+        top = _HEAD + row * cell
         comparable = getattr(corruption, "comparable", True)
         word = name if comparable else f"{name} *"
-        draw.text((4, top + _TILE // 2 - 6), word, fill=_INK if comparable else _MARK, font=font)
-        for k, tile in enumerate([x, *_all(x, name, corruption, severities, seed)]):
-            sheet.paste(_small(tile[0]), (_NAMES + k * (_TILE + _GAP), top))
+        draw.text((4, top + tile // 2 - 6), word, fill=_INK if comparable else _MARK, font=font)
+        for k, bad in enumerate([x, *_all(x, name, corruption, severities, seed)]):
+            sheet.paste(_small(bad[0], tile), (_NAMES + k * cell, top))
     return sheet
 
 
@@ -96,21 +107,27 @@ def _all(
     ]
 
 
-def _small(image: Tensor) -> Image.Image:
+def _small(image: Tensor, tile: int) -> Image.Image:
     levels = image.mul(255).round().byte().expand(3, -1, -1).permute(1, 2, 0)
     picture = Image.fromarray(np.ascontiguousarray(levels.cpu().numpy()))
-    larger = min(picture.size) >= _TILE
+    larger = min(picture.size) >= tile
     rule = Resampling.BOX if larger else Resampling.NEAREST
-    return picture.resize((_TILE, _TILE), rule)
+    return picture.resize((tile, tile), rule)
 
 
 def write_sheet(path: Path, sheet: Image.Image) -> None:
-    """Write a sheet as PNG, whole or not at all.
+    """Write a sheet, whole or not at all: without loss as PNG, or smaller as JPEG.
 
     Args:
-        path: Where it shall stand; its folder is made.
+        path: Where it shall stand, .png, .jpg or .jpeg; its folder is made.
         sheet: The sheet.
+
+    Raises:
+        InputError: If the ending is none of these.
     """
+    ending = path.suffix.lower()
+    if ending not in _OPTIONS:
+        raise InputError(f"a contact sheet is written as .png or .jpg; got {path.name!r}.")
     path.parent.mkdir(parents=True, exist_ok=True)
     with records.atomic(path) as temporary:
-        sheet.save(temporary, format="PNG", optimize=True)
+        sheet.save(temporary, **_OPTIONS[ending])

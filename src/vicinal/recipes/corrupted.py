@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ from vicinal.recipes import files, loading
 from vicinal.recipes.corruption_words import read_corruptions, read_severities
 from vicinal.recipes.device import pick_device
 from vicinal.recipes.folder import data_folder
+from vicinal.recipes.job import RESULTS, Job, circumstances
 from vicinal.recipes.progress import counting
 from vicinal.recipes.run import load
 from vicinal.recipes.schema import Recipe
 from vicinal.records import Record
 
-__all__ = ["Ask", "baseline_of", "corrupt_run", "judged"]
+__all__ = ["Ask", "baseline_of", "corrupt_job", "corrupt_run", "judged"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,7 @@ def corrupt_run(
     data_dir: str | Path | None = None,
     device: str = "auto",
     progress: bool = False,
+    command: str | None = None,
 ) -> list[Record]:
     """Judge the model of a run folder under corruptions; the records go to its results.jsonl.
 
@@ -67,6 +70,7 @@ def corrupt_run(
         data_dir: Where the data sets lie; by default where they lay when the run began.
         device: "auto", "cpu", "cuda" or "mps".
         progress: Whether to show progress bars on stderr.
+        command: The command that repeats it, for the records.
 
     Returns:
         Records of kind "corruption", each severity and each corruption's mean, and one last of
@@ -93,9 +97,59 @@ def corrupt_run(
         progress=progress,
     )
     facts = {**_facts(recipe), "seed": asked.seed, "device": where.type}
-    source = asked.corruptions if asked.corruptions in data.CORRUPTED else None
+    return _kept(results, asked, {**facts, **circumstances(where, command=command)}, folder)
+
+
+def corrupt_job(
+    job: Job,
+    ask: Ask | None = None,
+    *,
+    data_dir: str | Path | None = None,
+    progress: bool = False,
+) -> list[Record]:
+    """Judge the model of a job, anybody's, under corruptions; the records go to its folder.
+
+    Args:
+        job: The model and the images, such as `foreign.job_of` lays out; its attacks are not run.
+        ask: Which corruptions, how strong, and beside what; its seed counts, not the job's.
+        data_dir: Where published corrupted sets lie.
+        progress: Whether to show progress bars on stderr.
+
+    Returns:
+        Records as of `corrupt_run`.
+
+    Raises:
+        InputError: If there are several processes.
+
+    Example:
+        >>> import tempfile
+        >>> from vicinal.models import digits_net
+        >>> from vicinal.recipes import foreign
+        >>> ask = Ask(corruptions="brightness", severities="5", n=50)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     where = {"dataset": "digits", "folder": Path(folder)}
+        ...     found = corrupt_job(foreign.job_of(digits_net(), name="net", **where), ask)
+        >>> [record["severity"] for record in found[:-1]], found[0]["model"]
+        ([5, None], 'net')
+    """
+    if engine.processes().several:
+        raise InputError("a model of your own is corrupted by one process; leave out torchrun.")
+    asked = Ask() if ask is None else ask
+    images = _Images(
+        whole=job.whole,
+        batches=job.batches,
+        dataset=str(job.facts["dataset"]),
+        data_dir=None if data_dir is None else Path(data_dir),
+    )
+    results = _results(job.model, images, asked, progress=progress)
+    return _kept(results, asked, {**job.facts, "seed": asked.seed}, job.folder)
+
+
+def _kept(results: CorruptionResults, ask: Ask, facts: Record, folder: Path) -> list[Record]:
+    """Write the records, each with what it is about."""
+    source = ask.corruptions if ask.corruptions in data.CORRUPTED else None
     found = [{**record, **facts, "files": source} for record in results.records]
-    engine.processes().led(lambda: _keep(folder / "results.jsonl", found))
+    engine.processes().led(lambda: _keep(folder / RESULTS, found))
     return found
 
 
@@ -121,16 +175,40 @@ def judged(
     Returns:
         The results.
     """
-    whole = loading.judged_on(recipe, loading.open_images(recipe, data_dir))
-    split = whole if ask.n is None else data.first(whole, min(ask.n, len(whole)))
+    images = _Images(
+        whole=loading.judged_on(recipe, loading.open_images(recipe, data_dir)),
+        batches=partial(loading.batches, recipe),
+        dataset=recipe.dataset,
+        data_dir=data_dir,
+    )
     if recipe.channels_last:
         engine.to_channels_last(model)
-    clean = loading.batches(recipe, split)
+    return _results(model, images, ask, progress=progress)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Images:
+    """What is corrupted: all images of a split, how they become batches, and where sets lie."""
+
+    whole: loading.Piece
+    batches: Callable[[loading.Piece], loading.Loader]
+    dataset: str
+    data_dir: Path | None
+
+    def first(self, n: int | None) -> loading.Loader:
+        """Give the batches of the first n images, or of all."""
+        whole = self.whole
+        return self.batches(whole if n is None else data.first(whole, min(n, len(whole))))
+
+
+def _results(model: nn.Module, images: _Images, ask: Ask, *, progress: bool) -> CorruptionResults:
+    # Looked for first: a baseline that is not there must not be found out after hours.
+    baseline = None if ask.baseline is None else baseline_of(ask.baseline)
     if ask.corruptions in data.CORRUPTED:
-        own = _on_files(model, recipe, ask, clean, data_dir, progress=progress)
+        own = _on_files(model, images, ask, progress=progress)
     else:
-        own = _on_the_fly(model, ask, clean, progress=progress)
-    return replace(own, baseline=None if ask.baseline is None else baseline_of(ask.baseline))
+        own = _on_the_fly(model, ask, images.first(ask.n), progress=progress)
+    return replace(own, baseline=baseline)
 
 
 def _on_the_fly(
@@ -168,34 +246,26 @@ def _together(parts: Sequence[CorruptionResults], names: Sequence[str]) -> Corru
     )
 
 
-def _on_files(
-    model: nn.Module,
-    recipe: Recipe,
-    ask: Ask,
-    clean: loading.Loader,
-    data_dir: Path | None,
-    *,
-    progress: bool,
-) -> CorruptionResults:
+def _on_files(model: nn.Module, images: _Images, ask: Ask, *, progress: bool) -> CorruptionResults:
     """Judge on a published set; every process judges all of it."""
-    found = data.load_corrupted(ask.corruptions, data_dir)
-    severities = read_severities(ask.severities)
+    found = data.load_corrupted(ask.corruptions, images.data_dir)
+    severities, clean = read_severities(ask.severities), images.first(ask.n)
     shown = progress and engine.processes().first
     # Tiny-ImageNet-C has no clean twin: its images were cut from other pictures.
-    twin = ask.corruptions.removesuffix("-c") == recipe.dataset and "tiny" not in recipe.dataset
+    twin = ask.corruptions.removesuffix("-c") == images.dataset and "tiny" not in images.dataset
     with _bars((ask.n or len(clean.split)) * len(severities), shown=shown) as report:
-        parts = _parts(found, recipe, severities, ask.n)
+        parts = _parts(found, images, severities, ask.n)
         return on_files(model, parts, clean=clean if twin else (), report=report)
 
 
 def _parts(
-    found: data.CorruptedSet, recipe: Recipe, severities: Sequence[int], n: int | None
+    found: data.CorruptedSet, images: _Images, severities: Sequence[int], n: int | None
 ) -> Iterator[tuple[str, int, Batches]]:
     for name in found.corruptions:
         for severity in severities:
             part = found.part(name, severity)
             few = part if n is None else data.first(part, min(n, len(part)))
-            yield name, severity, loading.batches(recipe, few)
+            yield name, severity, images.batches(few)
 
 
 def _bars(total: int, *, shown: bool) -> Any:  # ruff: ignore[any-type] — one of two contexts

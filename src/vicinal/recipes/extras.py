@@ -15,10 +15,11 @@ from torch import nn
 
 from vicinal import engine
 from vicinal._checks import InputError, choice
-from vicinal._typing import Batch, Norm
+from vicinal._typing import Batch, Norm, Passes
 from vicinal.attacks import PGD
 from vicinal.evaluation.curves import Curve, over_eps, over_restarts, over_steps, radii
 from vicinal.evaluation.gradients import InputGradients, input_gradients
+from vicinal.evaluation.trials import verdict_passes
 from vicinal.evaluation.verdict import Verdict, verdict
 from vicinal.recipes.progress import counting
 from vicinal.records import Record
@@ -98,6 +99,40 @@ class Extras:
         }
         return {kind: work for kind, (is_wanted, work) in parts.items() if is_wanted}
 
+    def costs(self, *, n: int, num_classes: int = 10) -> dict[str, tuple[int, Passes]]:
+        """Tell what the wanted parts cost, of images that nothing breaks.
+
+        Args:
+            n: How many images are attacked.
+            num_classes: K; some attacks aim at several classes in turn.
+
+        Returns:
+            By name: how many images, and the passes of each.
+
+        Example:
+            >>> Extras(eps=0.1, gradients=True, curves=["restarts"]).costs(n=50)["input gradients"]
+            (50, Passes(forward=2, backward=2))
+        """
+        found: dict[str, tuple[int, Passes]] = {}
+        if self.verdict:
+            spent = verdict_passes(num_classes=num_classes, source=self.source is not None)
+            found["verdict"] = (min(self.images, n), spent)
+        climbs = {
+            "eps": (len(self._radii), _STEPS),
+            "steps": (1, _MANY),
+            "restarts": (_RESTARTS, _STEPS),
+        }
+        for word in self.curves:
+            times, steps = climbs[word]
+            found[f"curve over {word}"] = (n, Passes(times * (steps + 1) + 1, times * steps))
+        if self.gradients:
+            found["input gradients"] = (n, Passes(2, 2))
+        return found
+
+    @property
+    def _radii(self) -> tuple[float, ...]:
+        return radii(self.eps, largest=1.0 if self.norm == "linf" else 32 * self.eps)
+
     def _verdict(self, job: Job) -> list[Record]:
         n = min(self.images, len(job.few))
         with self._bar(n) as report:
@@ -124,9 +159,7 @@ class Extras:
     def _curve(self, job: Job, word: str, batches: Iterable[Batch]) -> Curve:
         rng = self._rng(job, f"curve over {word}")
         if word == "eps":
-            largest = 1.0 if self.norm == "linf" else 32 * self.eps
-            ats = radii(self.eps, largest=largest)
-            return over_eps(job.model, batches, self._pgd, eps=ats, rng=rng)
+            return over_eps(job.model, batches, self._pgd, eps=self._radii, rng=rng)
         if word == "steps":
             attack = PGD(eps=self.eps, step_size=self.eps / 4, steps=_MANY, norm=self.norm)
             return over_steps(job.model, batches, attack, rng=rng)

@@ -230,6 +230,7 @@ def job_of(
         folder=folder,
         facts=told,
         num_classes=images.num_classes,
+        class_names=images.class_names,
         seed=seed,
         threat=threat,
         adversarial=adversarial,

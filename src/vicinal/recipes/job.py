@@ -56,6 +56,7 @@ class Job:
         folder: Where the records and the ledger go; made where missing.
         facts: What every record says of the model and the data.
         num_classes: The classes of the data set.
+        class_names: Their names, in the order of the labels, where they are known.
         seed: Governs the attacks' draws.
         threat: The threat model of the worst case; by default that which most attacks share.
         adversarial: Where adversarial images go; None for nowhere.
@@ -70,6 +71,7 @@ class Job:
     folder: Path
     facts: Record
     num_classes: int | None = None
+    class_names: tuple[str, ...] | None = None
     seed: int = 0
     threat: Threat | None = None
     adversarial: Path | None = None
@@ -127,7 +129,7 @@ def run(job: Job, *, progress: bool = False) -> Report:
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the same command goes on where it stopped") from None
     found[0] = {**found[0], "preflight": [finding.record for finding in findings]}
-    judged = [{**record, **job.facts, **_images(record, job)} for record in found]
+    judged = [{**_with_names(record, job), **job.facts, **_images(record, job)} for record in found]
     team.led(lambda: _finish(ledger, job.folder / RESULTS, judged))
     return Report(records=judged, findings=findings, results=results)
 
@@ -179,6 +181,14 @@ def _told(batches: Iterable[Batch], report: Callable[[str, int], None]) -> Itera
     for x, y in batches:
         yield x, y
         report(CLEAN, len(y))
+
+
+def _with_names(record: Record, job: Job) -> Record:
+    """Name the classes where a name is known for every output of the model."""
+    classes, names = record.get("per_class"), job.class_names
+    if classes is None or names is None or len(names) != len(classes["n"]):
+        return record
+    return {**record, "per_class": {**classes, "names": list(names)}}
 
 
 def _images(record: Record, job: Job) -> Record:

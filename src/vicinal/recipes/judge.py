@@ -136,6 +136,7 @@ def job_of(
         folder=folder,
         facts=facts,
         num_classes=images.num_classes,
+        class_names=images.class_names,
         seed=seed,
         threat=threat,
         adversarial=adversarial,

@@ -38,8 +38,8 @@ def pairs() -> list[dict[str, str]]:
         Input move, label move, where the label looks by default, and the published method, if any.
 
     Example:
-        >>> pairs()[0]
-        {'input': 'CutMix', 'label': 'Bilateral', 'label looks at': 'clean', 'published as': ''}
+        >>> [row["label"] for row in pairs() if row["published as"].startswith("AVmixup")]
+        ['Vertex']
     """
     return [
         {

@@ -4,7 +4,10 @@
 nothing else. What is measured, and how, is the business of `campaigns` and `evaluation`.
 """
 
+from vicinal.report.beside import beside
+from vicinal.report.compared import comparison_markdown, comparison_tables
 from vicinal.report.comparison import comparison
+from vicinal.report.corruptions import corruptions
 from vicinal.report.heat_map import heat_map, write_heat_map
 from vicinal.report.html import page
 from vicinal.report.per_class import per_class
@@ -12,4 +15,5 @@ from vicinal.report.tables import Section, markdown, rich_table, rich_tables, se
 
 __all__ = ["Section", "comparison", "markdown", "page", "per_class", "rich_table", "rich_tables"]
 __all__ += ["sections"]
-__all__ += ["heat_map", "write_heat_map"]
+__all__ += ["beside", "comparison_markdown", "comparison_tables"]
+__all__ += ["corruptions", "heat_map", "write_heat_map"]

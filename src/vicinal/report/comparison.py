@@ -31,7 +31,8 @@ def comparison(record: dict[str, Any]) -> tuple[Section, list[str]]:
     for name in others:
         header += [name, "p"]
     notes: list[str] = []
-    rows = tuple(_row(row, record["names"], notes) for row in record["rows"])
+    ordered = sorted(record["rows"], key=lambda row: _ORDER.get(row["attack"], 1))
+    rows = tuple(_row(row, record["names"], notes) for row in ordered)
     tests = {cell["test"] for row in record["rows"] for cell in row["cells"] if cell} - {""}
     notes.append(
         f"p: the chance of such a difference from {first}, by {' and '.join(sorted(tests))}'s "
@@ -39,6 +40,10 @@ def comparison(record: dict[str, Any]) -> tuple[Section, list[str]]:
         "Wilson's 95 % interval."
     )
     return Section(title="accuracy, %", header=tuple(header), rows=rows), notes
+
+
+_ORDER = {"clean": 0, "worst case": 2}
+"""Which rows stand first and last."""
 
 
 def _row(row: dict[str, Any], names: list[str], notes: list[str]) -> tuple[str, ...]:

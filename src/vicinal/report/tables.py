@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 __all__ = ["Section", "difference", "facts", "markdown", "measured", "notes", "rich_tables"]
-__all__ += ["rich_table", "sections", "title"]
+__all__ += ["markdown_section", "rich_table", "sections", "title"]
 
 Record = dict[str, Any]
 
@@ -316,14 +316,26 @@ def markdown(records: Sequence[Record]) -> str:
     """
     lines = [f"# {title(records)}", ""]
     for section in sections(records):
-        lines += [f"## {section.title}", "", *_markdown_rows(section), ""]
+        lines += [f"## {section.title}", "", *markdown_section(section), ""]
     lines += [f"- {note}" for note in notes(records)]
     lines += ["", "| | |", "|---|---|"]
     lines += [f"| {word} | {_cell(value)} |" for word, value in facts(records)]
     return "\n".join(lines) + "\n"
 
 
-def _markdown_rows(section: Section) -> list[str]:
+def markdown_section(section: Section) -> list[str]:
+    """Write one section as the lines of a Markdown table.
+
+    Args:
+        section: The section.
+
+    Returns:
+        Its lines, title left out.
+
+    Example:
+        >>> markdown_section(Section(title="t", header=("a", "b"), rows=(("x", "1"),)))
+        ['| a | b |', '| --- | ---: |', '| x | 1 |']
+    """
     rule = ["---"] + ["---:"] * (len(section.header) - 1)
     rows = [section.header, tuple(rule), *section.rows]
     return [f"| {' | '.join(_cell(word) for word in row)} |" for row in rows]

@@ -1,0 +1,133 @@
+"""`vicinal evaluate --corruptions`: what it asks for, what it judges, and what it prints."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vicinal._errors import InputError
+
+if TYPE_CHECKING:
+    from vicinal.recipes.corrupted import Ask
+    from vicinal.recipes.job import Job
+    from vicinal.records import Record
+
+__all__ = ["add_corruptions", "ask_of", "judge", "tell"]
+
+PICTURE = "corruptions.png"
+"""The heat map beside the records."""
+
+
+def add_corruptions(parser: argparse.ArgumentParser) -> None:
+    """Add the options.
+
+    Args:
+        parser: The subcommand's parser.
+    """
+    group = parser.add_argument_group("under corruptions")
+    group.add_argument(
+        "--corruptions",
+        metavar="NAMES",
+        help="all (19), common (the 15 of ImageNet-C), extra (4), names with commas between, or a "
+        "published set such as cifar10-c; on the first N images with --n, else on all",
+    )
+    group.add_argument("--severities", metavar="LIST", help="such as 3 or 1,3,5 (default: 1-5)")
+    group.add_argument(
+        "--baseline",
+        metavar="RUN",
+        help="mCE beside a run judged under corruptions before, or alexnet",
+    )
+    group.add_argument("--frost", metavar="DIR", help="folder of the original frost textures")
+
+
+def ask_of(args: argparse.Namespace) -> Ask | None:
+    """Read the options, and find every mistake in them before anything is judged.
+
+    Args:
+        args: The parsed arguments.
+
+    Returns:
+        What is asked for; None without --corruptions.
+
+    Raises:
+        InputError: If an option goes without --corruptions, or names what there is not.
+    """
+    from vicinal import data
+    from vicinal.recipes.corrupted import Ask, baseline_of
+    from vicinal.recipes.corruption_words import read_corruptions, read_severities
+
+    if args.corruptions is None:
+        for option in ("severities", "baseline", "frost"):
+            if getattr(args, option) is not None:
+                raise InputError(f"--{option} goes with --corruptions, such as --corruptions all.")
+        return None
+    frost = None if args.frost is None else Path(args.frost)
+    severities = args.severities or "1-5"
+    read_severities(severities)
+    if args.corruptions not in data.CORRUPTED:
+        read_corruptions(args.corruptions, frost=frost)
+    if args.baseline is not None:
+        baseline_of(args.baseline)
+    return Ask(
+        corruptions=args.corruptions,
+        severities=severities,
+        n=args.n,
+        baseline=args.baseline,
+        frost=frost,
+        seed=args.seed or 0,
+    )
+
+
+def judge(args: argparse.Namespace, job: Job, ask: Ask) -> list[Record]:
+    """Judge under corruptions, a run or a model of one's own.
+
+    Args:
+        args: The parsed arguments.
+        job: The job that the attacks were.
+        ask: What is asked for.
+
+    Returns:
+        The records, which are in the folder too.
+    """
+    from vicinal.recipes import corrupted
+
+    if args.model is not None:
+        return corrupted.corrupt_job(job, ask, data_dir=args.data_dir, progress=not args.json)
+    return corrupted.corrupt_run(
+        args.run_dir,
+        ask,
+        data_dir=args.data_dir,
+        device=args.device,
+        progress=not args.json,
+        command=job.facts.get("command"),
+    )
+
+
+def tell(found: Sequence[Record], folder: Path) -> None:
+    """Print the table, and draw the heat map where it can be drawn.
+
+    Args:
+        found: The records.
+        folder: Where the picture goes.
+    """
+    from rich.console import Console
+
+    from vicinal import report
+
+    table, notes = report.corruptions(found)
+    console = Console()
+    console.print(report.rich_table(table))
+    for note in [*notes, _drawn(found, folder / PICTURE)]:
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
+
+
+def _drawn(found: Sequence[Record], path: Path) -> str:
+    from vicinal import report
+
+    try:
+        report.write_heat_map(path, report.heat_map(found))
+    except InputError as error:
+        return f"no picture: {error}"
+    return f"heat map: {path}"

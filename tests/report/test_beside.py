@@ -1,0 +1,69 @@
+"""Verdicts and corruptions of several models, side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vicinal.evaluation import CorruptionResults
+from vicinal.report.beside import beside, beside_tables
+
+
+def judged(right: int, *, n: int = 10, files: str | None = None) -> list[dict[str, Any]]:
+    found = CorruptionResults(
+        correct={"fog": {1: right}, "snow": {1: right - 1}}, n=n, clean_correct=n, clean_n=n
+    )
+    return [{**record, "files": files} for record in found.records]
+
+
+def campaign(right: float) -> dict[str, Any]:
+    return {
+        "kind": "evaluation",
+        "attack": "corrupted(by=fog)",
+        "n": 10,
+        "accuracy": right,
+        "by_severity": [right] * 5,
+    }
+
+
+def test_means_stand_side_by_side_and_the_last_counts() -> None:
+    tables, notes = beside_tables(beside({"a": [*judged(3), *judged(8)], "b": judged(6), "c": []}))
+    (table,) = tables
+    assert table.header == ("corruption", "a", "b", "c")
+    assert table.rows == (
+        ("fog", "80.00", "60.00", "-"),
+        ("snow", "70.00", "50.00", "-"),
+        ("mean", "75.00", "55.00", "-"),
+        ("clean", "100.00", "100.00", "-"),
+        ("R", "0.750", "0.550", "-"),
+    )
+    assert len(notes) == 1
+
+
+def test_what_was_judged_otherwise_is_told() -> None:
+    _, notes = beside_tables(beside({"a": judged(8), "b": judged(8, n=20)}))
+    assert "fog, b: images 20, not 10; not to be compared." in notes
+    assert any(note.startswith("mean, b: images 20") for note in notes)
+    _, notes = beside_tables(beside({"a": judged(8), "b": judged(8, files="cifar10-c")}))
+    assert "fog, b: files cifar10-c, not none; not to be compared." in notes
+
+
+def test_an_evaluation_that_a_kill_cut_short_does_not_count() -> None:
+    cut = judged(8)[:-1]
+    tables, _ = beside_tables(beside({"a": [*judged(5), *cut], "b": judged(5)}))
+    assert tables[0].rows[0] == ("fog", "50.00", "50.00")
+
+
+def test_the_means_of_a_campaign_are_read() -> None:
+    tables, notes = beside_tables(beside({"a": [campaign(0.25)], "b": [campaign(0.5)]}))
+    assert tables[0].rows == (("fog", "25.00", "50.00"),)
+    assert notes == []
+
+
+def test_the_last_verdict_counts() -> None:
+    fail, passed = ({"kind": "verdict", "status": word, "threat": "t"} for word in ("FAIL", "PASS"))
+    tables, _ = beside_tables(beside({"a": [fail, passed], "b": [], "c": [fail]}))
+    assert tables[0].rows == (("masked gradients", "PASS (t)", "-", "FAIL (t)"),)
+
+
+def test_without_either_there_is_no_table() -> None:
+    assert beside_tables(beside({"a": [], "b": []})) == ([], [])
