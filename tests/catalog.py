@@ -345,6 +345,6 @@ ATTACKS = [
     AttackEntry(instance=attacks.UniformNoise(eps=0.5, draws=2, norm="l2", compact_every=None), passes=(3, 0), identity=attacks.UniformNoise(eps=0.0, draws=2), eps=0.5, norm="l2", draws=True),
     AttackEntry(instance=attacks.Transfer(source=SOURCE, attack=attacks.FGSM(eps=0.1)), passes=(3, 1), identity=attacks.Transfer(source=SOURCE, attack=FGSM_0), eps=0.1),
     AttackEntry(instance=attacks.Transfer(source=SOURCE, attack=attacks.PGD(eps=0.1, step_size=0.025, steps=2)), passes=(4, 2), identity=attacks.Transfer(source=SOURCE, attack=PGD_0), eps=0.1, draws=True),
-    AttackEntry(instance=attacks.Rounded(attack=attacks.APGD(eps=0.1, steps=3, compact_every=None)), passes=(7, 3), identity=APGD_0, eps=0.1 + 0.5 / 255, draws=True),  # rounding moves pixels without any budget
+    AttackEntry(instance=attacks.Rounded(attack=attacks.APGD(eps=0.11, steps=3, compact_every=None)), passes=(7, 3), identity=APGD_0, eps=0.11 + 0.5 / 255, draws=True),  # rounding moves pixels without any budget, and 0.1 * 255 lies between two levels
 ]
 # fmt: on

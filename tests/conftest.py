@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,21 @@ settings.register_profile(
     "vicinal", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("vicinal")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collect without garbage collection, then set what was collected apart.
+
+    Thousands of items live to the end: `gc.collect`, which evaluation calls when memory is short,
+    would walk through all of them again every time.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 @pytest.fixture(autouse=True)
