@@ -1,19 +1,22 @@
 """Our corruptions in batches beside imagecorruptions 1.1.2, image by image, in one interleaved run.
 
-CPU time on one thread, ms per image, severity 3: medians over rounds in which each corruption is
-timed ours first, then theirs. Without `--peer` the other column holds figures noted earlier on
-another quiet machine, marked as such.
+CPU time of each process on one thread, ms per image of 8 bits, severity 3: medians over rounds in
+which each corruption is timed ours first, then theirs. CPU time, since it counts on a busy machine
+too, if less exactly there; the header tells the load. Every corruption's figures are written as
+soon as they stand. Without `--peer` the other column holds figures noted earlier on another quiet
+machine, marked as such.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import os
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +27,7 @@ import torch
 
 from benchmarks import report, settings
 from benchmarks.progress import Bar
+from benchmarks.timing import Interval, interval
 from vicinal import records
 from vicinal._checks import InputError, count
 from vicinal.corruptions import CORRUPTIONS, SETS, fixed_keys
@@ -36,7 +40,9 @@ _OWN_FOUR = tuple(name for name in SETS["all"] if name not in SETS["common"])
 _GOALS = {32: 4.0, 224: 5.0}
 _LIMITS = {"jpeg_compression": 2.0, "pixelate": 2.0}
 _LIMIT = 1.2
-_SECONDS = 2.0
+_SECONDS = 0.5
+_STOPPED = 130
+_OUT = Path("results/bench")
 
 _NOTED: dict[int, dict[str, float]] = {
     32: {
@@ -67,6 +73,7 @@ class Row:
         ours: Our milliseconds per image.
         peer: The other's; None where it has no such corruption.
         noted: Whether the other's was not measured in this run.
+        ratios: Theirs over ours, round by round; empty where not measured.
     """
 
     name: str
@@ -74,11 +81,19 @@ class Row:
     ours: float
     peer: float | None
     noted: bool
+    ratios: tuple[float, ...] = ()
 
     @property
     def speedup(self) -> float | None:
-        """How many times faster ours is."""
-        return None if self.peer is None else self.peer / self.ours
+        """How many times faster ours is: the median over the rounds."""
+        if self.peer is None:
+            return None
+        return statistics.median(self.ratios) if self.ratios else self.peer / self.ours
+
+    @property
+    def interval(self) -> Interval | None:
+        """Where that median lies, by its order statistics."""
+        return interval(self.ratios) if self.ratios else None
 
     @property
     def too_slow(self) -> bool:
@@ -99,43 +114,59 @@ def main(argv: Sequence[str] | None = None) -> int:
     typed = list(sys.argv[1:] if argv is None else argv)
     args = _parser().parse_args(typed)
     torch.set_num_threads(1)
+    facts = _facts(args, typed)
+    rows: list[Row] = []
     try:
         with Bar(shown=not args.quiet) as bar:
-            rows = measure(args, bar)
+            for row in measure(args, bar):
+                rows.append(row)
+                _keep(args.out, rows, facts)
     except InputError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
-    command = " ".join(["python -m benchmarks.corruptions", *typed])
-    facts = report.circumstances(settings.usual(torch.device(args.device)), command)
-    facts["settings"] = {key: str(value) for key, value in vars(args).items()}
-    _write(args.out, rows, facts)
+    except KeyboardInterrupt:
+        print(f"benchmarks: stopped; {len(rows)} lines are in {args.out}.", file=sys.stderr)
+        return _STOPPED
     if not args.quiet:
         print(table(rows, facts))
     return 0
 
 
-def measure(args: argparse.Namespace, bar: Bar) -> list[Row]:
+def _facts(args: argparse.Namespace, typed: Sequence[str]) -> dict[str, Any]:
+    """Say what was typed and where, without the paths of a machine."""
+    hidden = {str(args.peer): "PYTHON", str(args.out): "DIR"}
+    if args.out == _OUT:
+        hidden.pop(str(args.out))
+    words = [hidden.get(word, word) for word in typed]
+    command = " ".join(["python -m benchmarks.corruptions", *words])
+    facts = report.circumstances(settings.usual(torch.device(args.device)), command)
+    known = ("sizes", "only", "batch", "severity", "rounds")
+    facts["settings"] = {key: getattr(args, key) for key in known}
+    with suppress(OSError, AttributeError):
+        facts["load"] = round(os.getloadavg()[0], 1)
+    return facts
+
+
+def measure(args: argparse.Namespace, bar: Bar) -> Iterator[Row]:
     """Time every corruption at every size, ours and theirs in turns.
 
     Args:
         args: The parsed arguments.
         bar: Shows how far it is.
 
-    Returns:
-        One row per corruption and size.
+    Yields:
+        One row per corruption and size, as soon as it is known.
     """
     for name in ("batch", "rounds", "severity"):
         count(name, getattr(args, name))
     names = [*(_NAMES if not args.only else args.only), *(() if args.only else _OWN_FOUR)]
-    rows = []
     with _started(args.peer) as peer:
         for side in args.sizes:
             x = _images(args.batch, side).to(args.device)
             for name in names:
                 if not args.quiet:
                     bar.say(f"{name}, {side} pixels")
-                rows.append(_row(name, x, args, peer))
-    return rows
+                yield _row(name, x, args, peer)
 
 
 def _row(name: str, x: torch.Tensor, args: argparse.Namespace, peer: Peer | None) -> Row:
@@ -153,7 +184,8 @@ def _row(name: str, x: torch.Tensor, args: argparse.Namespace, peer: Peer | None
     noted = _NOTED.get(side, {}).get(name) if peer is None else None
     other = 1000 * statistics.median(theirs) if theirs else noted
     mine = 1000 * statistics.median(ours)
-    return Row(name=name, side=side, ours=mine, peer=other, noted=not theirs)
+    ratios = tuple(b / a for a, b in zip(ours, theirs, strict=False))
+    return Row(name=name, side=side, ours=mine, peer=other, noted=not theirs, ratios=ratios)
 
 
 def _ours(name: str, x: torch.Tensor, severity: int) -> float:
@@ -170,7 +202,8 @@ def _ours(name: str, x: torch.Tensor, severity: int) -> float:
 
 def _images(n: int, side: int) -> torch.Tensor:
     coarse = torch.rand(n, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    return torch.nn.functional.interpolate(coarse, size=(side, side), mode="bilinear")
+    large = torch.nn.functional.interpolate(coarse, size=(side, side), mode="bilinear")
+    return large.mul_(255).floor_().div_(255)
 
 
 @contextmanager
@@ -230,11 +263,12 @@ def geometric_mean(values: Sequence[float]) -> float:
     return math.exp(statistics.fmean(map(math.log, values))) if values else math.nan
 
 
-def _write(out: Path, rows: Sequence[Row], facts: Mapping[str, Any]) -> None:
+def _keep(out: Path, rows: Sequence[Row], facts: Mapping[str, Any]) -> None:
+    """Write the newest row down, and the page anew."""
     out.mkdir(parents=True, exist_ok=True)
-    for row in rows:
-        line = {"kind": "corruption-time", **vars(row), "speedup": row.speedup, **facts}
-        records.append(out / "corruptions.jsonl", line)
+    row = rows[-1]
+    line = {"kind": "corruption-time", **vars(row), "speedup": row.speedup, **facts}
+    records.append(out / "corruptions.jsonl", line)
     records.write_text(out / "corruptions.md", table(rows, facts))
 
 
@@ -251,26 +285,36 @@ def table(rows: Sequence[Row], facts: Mapping[str, Any]) -> str:
     text = (
         f"# corruptions\n\n`{facts['command']}`, commit {facts['commit']}, {facts['date']}.\n"
         f"{facts['hardware']}; threads: {facts['threads']}; torch {facts['torch']}, Python "
-        f"{facts['python']}; {facts['device']}.\n"
+        f"{facts['python']}; {facts['device']}. {_load(facts)}\n"
     )
     for side in dict.fromkeys(row.side for row in rows):
         text += _part([row for row in rows if row.side == side], side)
     return text
 
 
+def _load(facts: Mapping[str, Any]) -> str:
+    load = facts.get("load")
+    if load is None:
+        return ""
+    return f"Other work ran beside it: load {load:g} at the start, so only CPU time is told."
+
+
 def _part(rows: Sequence[Row], side: int) -> str:
     noted = any(row.noted and row.peer is not None for row in rows)
     how = "noted earlier on another machine, not measured here" if noted else "in the same run"
+    rounds = max((len(row.ratios) for row in rows), default=0)
+    if rounds:
+        how += f"; medians over {rounds} rounds, in brackets the interval of the median ratio"
     text = (
         f"\n## {side} pixels\n\nCPU milliseconds per image; imagecorruptions 1.1.2 {how}.\n\n"
         "| corruption | ours | imagecorruptions | times faster | |\n"
         "| --- | ---: | ---: | ---: | --- |\n"
     )
     for row in rows:
-        cells = ("", "") if row.peer is None else (f"{row.peer:.3f}", f"{row.peer / row.ours:.2f}")
+        cells = ("", "") if row.peer is None else (f"{row.peer:.3f}", _times(row))
         text += f"| {row.name} | {row.ours:.3f} | {' | '.join(cells)} | {_mark(row)} |\n"
     both = [row for row in rows if row.peer is not None]
-    ratios = [row.peer / row.ours for row in both if row.peer is not None]
+    ratios = [row.speedup for row in both if row.speedup is not None]
     if not ratios:
         return text
     ours, peer = sum(row.ours for row in both), sum(row.peer or 0.0 for row in both)
@@ -280,6 +324,11 @@ def _part(rows: Sequence[Row], side: int) -> str:
         f"{text}| total of {len(both)} | {ours:.2f} | {peer:.2f} | {peer / ours:.2f} | |\n\n"
         f"Geometric mean over {len(both)}: {mean:.2f} times faster{told}.\n"
     )
+
+
+def _times(row: Row) -> str:
+    where = row.interval
+    return f"{row.speedup:.2f}" + (f" [{where.low:.2f}, {where.high:.2f}]" if where else "")
 
 
 def _mark(row: Row) -> str:
@@ -293,9 +342,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", nargs="+", choices=sorted(CORRUPTIONS), metavar="NAME")
     parser.add_argument("--batch", type=int, default=128, metavar="N", help="default: 128")
     parser.add_argument("--severity", type=int, default=3, metavar="N", help="default: 3")
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="default: 5")
+    parser.add_argument("--rounds", type=int, default=6, metavar="N", help="default: 6")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--out", type=Path, default=Path("results/bench"), metavar="DIR")
+    parser.add_argument("--out", type=Path, default=_OUT, metavar="DIR")
     parser.add_argument("--quiet", action="store_true", help="no bar and no tables")
     return parser
 

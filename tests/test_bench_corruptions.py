@@ -93,6 +93,46 @@ def test_ours_and_theirs_take_turns_with_a_process_of_their_own(
     assert asked.read_text().split("\n")[1:] == ["fog 32 3 2", *["fog 32 3 4"] * 2, ""]
 
 
+def test_a_ratio_is_the_median_of_rounds_and_has_an_interval() -> None:
+    one = bench.Row(
+        name="fog", side=32, ours=1.0, peer=9.0, noted=False, ratios=(2.0, 8.0, 3.0, 5.0, 4.0, 6.0)
+    )
+    assert one.speedup == pytest.approx(4.5)
+    text = bench.table([one], {**FACTS, "load": 7.5})
+    assert "| fog | 1.000 | 9.000 | 4.50 [2.00, 8.00] |  |" in text
+    assert "load 7.5" in text
+    assert "medians over 6 rounds" in text
+
+
+def test_what_was_finished_before_an_interruption_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(name: str, x: object, severity: int) -> float:
+        if name == "snow":
+            raise KeyboardInterrupt
+        return 0.001
+
+    monkeypatch.setattr(bench, "_ours", broken)
+    words = ["--sizes", "8", "--batch", "2", "--only", "fog", "contrast", "snow", "frost"]
+    assert bench.main([*words, "--out", str(tmp_path), "--quiet"]) == 130
+    assert [one["name"] for one in written(tmp_path)] == ["fog", "contrast"]
+    assert "| contrast | 1.000 |" in (tmp_path / "corruptions.md").read_text()
+    assert "2 lines are in" in capsys.readouterr().err
+
+
+def test_no_path_of_the_machine_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = tmp_path / "worker.py"
+    worker.write_text("import sys\nfor line in sys.stdin:\n    print(0.005, flush=True)\n")
+    monkeypatch.setattr(bench, "_WORKER", worker)
+    words = ["--sizes", "8", "--batch", "2", "--rounds", "1", "--only", "fog", "--quiet"]
+    assert bench.main([*words, "--peer", sys.executable, "--out", str(tmp_path)]) == 0
+    for name in ("corruptions.jsonl", "corruptions.md"):
+        text = (tmp_path / name).read_text()
+        assert "--peer PYTHON --out DIR" in text
+        assert sys.executable not in text
+        assert str(tmp_path) not in text
+
+
 @pytest.mark.parametrize("python", ["no/such/python", sys.executable])
 def test_a_peer_that_does_not_answer_is_one_sentence(
     python: str,

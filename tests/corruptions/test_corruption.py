@@ -171,14 +171,18 @@ def test_keys_and_images_are_checked_at_the_door() -> None:
         noise.apply(x, 0.1)  # type: ignore[arg-type]
 
 
-def test_a_large_batch_is_cut_and_put_together_again() -> None:
-    x = pictures.batch(7, size=(160, 160))
-    keys = torch.arange(7)
-    draw = corruptions.gaussian_noise.sample(keys, x.shape, severity=2)
-    laws.assert_same_bits(
-        corruptions.gaussian_noise(x, severity=2, keys=keys),
-        corruptions.gaussian_noise.apply(x, draw),
-    )
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("name", ["gaussian_noise", "pixelate", "jpeg_compression"])
+def test_a_large_batch_is_cut_and_put_together_again(name: str, dtype: torch.dtype) -> None:
+    """More than a chunk, and in float32 more than memory that comes in huge pages begins at."""
+    x = pictures.batch(15, size=(160, 160)).to(dtype)
+    assert x.numel() > 1 << 20
+    keys = torch.arange(15)
+    draw = CORRUPTIONS[name].sample(keys, x.shape, severity=2)
+    for quantize in (True, False):
+        whole = CORRUPTIONS[name](x, severity=2, keys=keys, quantize=quantize)
+        assert whole.is_contiguous()
+        laws.assert_same_bits(whole, CORRUPTIONS[name].apply(x, draw, quantize=quantize))
 
 
 @pytest.mark.parametrize(

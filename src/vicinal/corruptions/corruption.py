@@ -13,8 +13,10 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, ClassVar, Generic, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -33,8 +35,10 @@ SEVERITIES: tuple[int, ...] = (1, 2, 3, 4, 5)
 SLACK = 2.0**-12
 """Far below a grey level, far above the rounding of float32: what is k in theory is k."""
 
-_CHUNK = {"cpu": 1 << 18}
+_CHUNK = {"cpu": 1 << 20}
 _LARGE_CHUNK = 1 << 26
+_HUGE_PAGE = 1 << 21
+_SPARE = 28 << 20
 
 C = TypeVar("C")
 D = TypeVar("D")
@@ -61,21 +65,23 @@ def preset_of(height: int, width: int) -> int:
     return min(PRESETS, key=lambda size: max(side / size, size / side))
 
 
-def truncated(x: Tensor, *, slack: float = SLACK) -> Tensor:
+def truncated(x: Tensor, *, slack: float = SLACK, out: Tensor | None = None) -> Tensor:
     """Bring images to 8 bits the way the originals do, in place: clip, then truncate, never round.
 
     Args:
         x: Images of any range, modified.
         slack: What may miss from a grey level, in levels, for a value to count as that level.
+        out: Where the result goes; the images themselves when not given.
 
     Returns:
-        The same tensor, its values k / 255 with k in 0..255.
+        The same tensor, or `out`, its values k / 255 with k in 0..255.
 
     Example:
         >>> truncated(torch.tensor([-1.0, 0.9999, 1.5])).mul(255)
         tensor([  0., 254., 255.])
     """
-    return x.clamp_(0.0, 1.0).mul_(255.0).add_(slack).floor_().div_(255.0)
+    levels = x.clamp_(0.0, 1.0).mul_(255.0).add_(slack).floor_()
+    return torch.div(levels, 255.0, out=x if out is None else out)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -98,6 +104,9 @@ class Corruption(ABC, Generic[C, D]):
 
     slack: ClassVar[float] = SLACK
     """What truncation to 8 bits forgives, in levels."""
+
+    of_levels: ClassVar[bool] = False
+    """Whether `_corrupt` returns grey levels k / 255 itself, so that truncation changes nothing."""
 
     @abstractmethod
     def _draw(self, streams: Streams, shape: tuple[int, int, int], constant: C) -> D:
@@ -165,8 +174,20 @@ class Corruption(ABC, Generic[C, D]):
         dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
         with torch.set_grad_enabled(torch.is_grad_enabled() and not quantize):
             out = self._corrupt(x.to(dtype), _placed(draw, x.device, dtype))
-            out = truncated(out, slack=self.slack) if quantize else out.clamp(0.0, 1.0)
+            if not quantize:
+                out = out.clamp(0.0, 1.0)
+            elif not self.of_levels:
+                out = truncated(out, slack=self.slack)
         return out.to(x.dtype)
+
+    @torch.no_grad()
+    def _write(self, x: Tensor, draw: D, out: Tensor, *, quantize: bool) -> None:
+        """Write what `apply` returns into `out`, without a pass of its own where possible."""
+        if not quantize or self.of_levels or x.dtype not in {torch.float32, torch.float64}:
+            out.copy_(self.apply(x, draw, quantize=quantize))
+            return
+        bad = self._corrupt(x, _placed(draw, x.device, x.dtype))
+        truncated(bad, slack=self.slack, out=out)
 
     def __call__(
         self,
@@ -199,17 +220,15 @@ class Corruption(ABC, Generic[C, D]):
         self.constant(severity, x.shape, preset)
         keys = draw_keys(n, rng) if keys is None else _checked_keys(keys, n)
         parts = (
-            self.apply(
-                part, self.sample(own, x.shape, severity=severity, preset=preset), quantize=quantize
-            )
+            (part, self.sample(own, x.shape, severity=severity, preset=preset))
             for part, own in _chunks(x, keys)
         )
         if not quantize and x.requires_grad:
-            return torch.cat(list(parts))
-        # Copied as they come, so that a part's memory serves the next one too.
-        out = torch.empty(x.shape, dtype=x.dtype, device=x.device)
-        for place, part in zip(torch.split(out, _chunk_size(x)), parts, strict=True):
-            place.copy_(part)
+            return torch.cat([self.apply(part, draw, quantize=False) for part, draw in parts])
+        # Written as they come, so that a part's memory serves the next one too.
+        out = _empty_like(x)
+        for place, (part, draw) in zip(torch.split(out, _chunk_size(x)), parts, strict=True):
+            self._write(part, draw, place, quantize=quantize)
         return out
 
     def _checked_shape(self, shape: Sequence[int]) -> tuple[int, int, int]:
@@ -243,6 +262,27 @@ def _chunk_size(x: Tensor) -> int:
     """Say how many images fit a CPU's cache, or an accelerator's memory, with their draws."""
     values = _CHUNK.get(x.device.type, _LARGE_CHUNK)
     return max(1, values // max(1, x[0].numel()))
+
+
+def _empty_like(x: Tensor) -> Tensor:
+    """Reserve contiguous memory for images of that shape."""
+    if x.device.type == "cpu":
+        _keep_freed_memory()
+    size = x.numel() * x.element_size()
+    if x.device.type != "cpu" or size < 2 * _HUGE_PAGE:
+        return torch.empty(x.shape, dtype=x.dtype, device=x.device)
+    # NumPy asks the system for huge pages: touching such memory first takes a fifth of the time.
+    return torch.from_numpy(np.empty(size, np.uint8)).view(x.dtype).view(x.shape)
+
+
+@cache
+def _keep_freed_memory() -> None:
+    """Let the C library keep what a part gives back, for the next part, up to twice `_SPARE`.
+
+    Its limit is as high as the largest block that was ever given back, untouched ones too; others'
+    allocators do nothing of the kind, and lose nothing.
+    """
+    torch.empty(_SPARE, dtype=torch.uint8)
 
 
 def _placed(draw: D, device: torch.device, dtype: torch.dtype) -> D:

@@ -81,17 +81,33 @@ class Pixelate(Corruption[float, Strength]):
 
     name: ClassVar[str] = "pixelate"
     constants: ClassVar = severities.PIXELATE
+    of_levels: ClassVar[bool] = True
 
     def _draw(self, streams: Streams, shape: tuple[int, int, int], constant: float) -> Strength:
         del streams, shape
         return Strength(strength=constant)
 
     def _corrupt(self, x: Tensor, draw: Strength) -> Tensor:
+        wide = self._shrunk(x, draw)
+        return box_resized(wide, x.shape[2])
+
+    def _write(self, x: Tensor, draw: Strength, out: Tensor, *, quantize: bool) -> None:
+        if x.dtype not in {torch.float32, torch.float64} or x.requires_grad:
+            super()._write(x, draw, out, quantize=quantize)
+            return
+        # Every row is a copy by now, and may be made where it is wanted.
+        starts, _, _ = _boxes(self._sides(x, draw)[0], x.shape[2])
+        torch.index_select(self._shrunk(x, draw), -2, starts.to(x.device), out=out)
+
+    def _shrunk(self, x: Tensor, draw: Strength) -> Tensor:
+        """Shrink pictures, and enlarge them again to their width, but not their height."""
+        height, width = self._sides(x, draw)
+        small = box_resized(box_resized(_levels(x).mT, width).mT, height).div_(255.0)
+        return box_resized(small.mT, x.shape[3]).mT.contiguous()
+
+    def _sides(self, x: Tensor, draw: Strength) -> tuple[int, int]:
         height, width = (max(1, int(n * draw.strength)) for n in x.shape[2:])
-        levels = _levels(x)
-        small = box_resized(box_resized(levels.mT, width).mT, height)
-        large = box_resized(box_resized(small.mT, x.shape[3]).mT, x.shape[2])
-        return large / 255.0
+        return height, width
 
 
 def _levels(x: Tensor) -> Tensor:
@@ -168,6 +184,7 @@ class JPEGCompression(Corruption[float, Strength]):
 
     name: ClassVar[str] = "jpeg_compression"
     constants: ClassVar = severities.JPEG_COMPRESSION
+    of_levels: ClassVar[bool] = True
     channels: ClassVar[tuple[int, ...] | None] = (1, 3)
 
     def _draw(self, streams: Streams, shape: tuple[int, int, int], constant: float) -> Strength:
@@ -175,9 +192,9 @@ class JPEGCompression(Corruption[float, Strength]):
         return Strength(strength=constant)
 
     def _corrupt(self, x: Tensor, draw: Strength) -> Tensor:
-        levels = _levels(x.detach()).cpu().numpy().astype(np.uint8)
+        levels = _levels(x.detach()).cpu().numpy().astype(np.uint8, order="C")
         decoded = torch.from_numpy(_jpeg(levels, int(draw.strength)))
-        return moved(decoded, x.device).to(x.dtype) / 255.0
+        return moved(decoded, x.device).to(x.dtype).div_(255.0)
 
 
 def _jpeg(levels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
@@ -187,9 +204,10 @@ def _jpeg(levels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     def work(place: int) -> None:
         buffer = BytesIO()
         _picture(levels[place]).save(buffer, "JPEG", quality=quality)
-        with Image.open(buffer) as decoded:
-            for channel, plane in enumerate(decoded.split()):
-                out[place, channel] = np.asarray(plane)
+        with Image.open(buffer, formats=("JPEG",)) as decoded:
+            pixels = np.frombuffer(decoded.tobytes(), np.uint8)
+        channels, height, width = levels.shape[1:]
+        out[place] = pixels.reshape(height, width, channels).transpose(2, 0, 1)
 
     threads = min(torch.get_num_threads(), len(levels))
     if threads == 1:

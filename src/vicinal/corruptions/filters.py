@@ -90,8 +90,18 @@ def padded(x: Tensor, rows: Sequence[int], columns: Sequence[int], border: Borde
         return F.pad(x, (*columns, *rows), mode="replicate")
     if border == "mirror" and max(rows) < height and max(columns) < width:
         return F.pad(x, (*columns, *rows), mode="reflect")
+    if border == "reflect" and max(rows) <= height and max(columns) <= width:
+        return _reflected(_reflected(x, *rows, dim=-2), *columns, dim=-1)
     x = x.index_select(-2, edge_indices(height, rows[0], rows[1], border).to(x.device))
     return x.index_select(-1, edge_indices(width, columns[0], columns[1], border).to(x.device))
+
+
+def _reflected(x: Tensor, before: int, after: int, *, dim: int) -> Tensor:
+    """Extend images along an axis by their own ends, turned round: cba|abc|cba."""
+    if before == after == 0:
+        return x
+    first, last = x.narrow(dim, 0, before), x.narrow(dim, x.shape[dim] - after, after)
+    return torch.cat((first.flip(dim), x, last.flip(dim)), dim=dim)
 
 
 @lru_cache(maxsize=64)

@@ -7,6 +7,7 @@ order and at any batch size.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from zlib import crc32
 
 import torch
@@ -94,11 +95,16 @@ class Streams:
                 f"`keys` must be one integer per image, shape (N,), int64; "
                 f"got shape {tuple(keys.shape)}, {keys.dtype}."
             )
-        self._generators = [torch.Generator().manual_seed(key) for key in keys.tolist()]
+        self._keys = keys
 
     def __len__(self) -> int:
         """Count the images."""
-        return len(self._generators)
+        return len(self._keys)
+
+    @cached_property
+    def _generators(self) -> list[torch.Generator]:
+        """Seed one generator per image, when first drawn from: that costs more than some blurs."""
+        return [torch.Generator().manual_seed(key) for key in self._keys.tolist()]
 
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
         """Draw from U[low, high): shape (N, *shape), float32."""

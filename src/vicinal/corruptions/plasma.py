@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from vicinal.corruptions import severities
@@ -62,8 +61,10 @@ def _refined(old: Tensor, noise: Tensor) -> Tensor:
     rights = right.add_(_added(middles, 1, dim=1)).mul_(0.25).add_(noise[:, 1])
     belows = below.add_(_added(middles, 1, dim=2)).mul_(0.25).add_(noise[:, 2])
     n, k, _ = old.shape
-    upper, lower = torch.stack((old, rights), dim=-1), torch.stack((belows, middles), dim=-1)
-    return torch.stack((upper, lower), dim=2).view(n, 2 * k, 2 * k)
+    new = old.new_empty(n, k, 2, k, 2)
+    for place, part in enumerate((old, rights, belows, middles)):
+        new[:, :, place // 2, :, place % 2] = part
+    return new.view(n, 2 * k, 2 * k)
 
 
 def _added(x: Tensor, shift: int, *, dim: int) -> Tensor:
