@@ -77,8 +77,8 @@ class UniformNoise:
         labels(y, n=x.shape[0])
         x, own = detached(x), true_class(detached(y))
         survivors = Survivors(x.shape[0], device=x.device, every=self.compact_every)
-        nearest = Nearest(x, own, eps=self.eps, norm=self.norm)
         with frozen(model), undisturbed(x), torch.no_grad():
+            nearest = Nearest(x, own, eps=self.eps, norm=self.norm)
             for draw in range(self.draws):
                 if draw and survivors.due(draw):
                     survivors.leave(nearest.done[survivors.rows])

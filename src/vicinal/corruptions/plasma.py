@@ -37,6 +37,7 @@ def plasma(noise: Tensor, *, side: int, decay: float) -> Tensor:
         Maps, shape (N, side, side), of which each has a 0 and a 1.
 
     Example:
+        >>> import torch
         >>> plasma(torch.tensor([[0.5, 0.0, 0.25]]), side=2, decay=2.0)
         tensor([[[0.0000, 0.5000],
                  [1.0000, 1.0000]]])
@@ -94,6 +95,7 @@ class Fog(Corruption[tuple[float, float], Haze]):
     upper left corner is used. Any number of channels.
 
     Example:
+        >>> import torch
         >>> x = torch.rand(1, 3, 32, 32)
         >>> bool(Fog()(x, severity=3, keys=torch.tensor([7])).max() <= x.max())
         True
