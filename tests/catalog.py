@@ -324,7 +324,7 @@ ATTACKS = [
     AttackEntry(instance=attacks.PGD(eps=0.7, step_size=0.2, steps=3, norm="l2"), passes=(4, 3), identity=PGD_0, eps=0.7, norm="l2", draws=True),
     AttackEntry(instance=attacks.PGD(eps=math.inf, step_size=0.01, steps=4, random_start=False), passes=(5, 4), identity=PGD_0, eps=0.04),
     AttackEntry(instance=attacks.PGD(eps=0.1, step_size=0.05, steps=2, channels_last=True), passes=(4, 2), identity=PGD_0, eps=0.1, draws=True),
-    AttackEntry(instance=attacks.PGD(eps=0.1, step_size=0.05, steps=2, eot=2), passes=(6, 4), identity=PGD_0, eps=0.1, draws=True),
+    AttackEntry(instance=attacks.PGD(eps=0.1, step_size=0.05, steps=2, eot=2), passes=(8, 4), identity=PGD_0, eps=0.1, draws=True),
     AttackEntry(instance=attacks.MIFGSM(eps=0.1, steps=3), passes=(4, 3), identity=MI_0, eps=0.1),
     AttackEntry(instance=attacks.MIFGSM(eps=0.7, steps=2, norm="l2", target="least_likely", iterate="last"), passes=(4, 2), identity=MI_0, eps=0.7, norm="l2"),
     AttackEntry(instance=attacks.CWL2(steps=4, search_steps=3, constant=0.1, abort_early=False), passes=(13, 12), identity=CW_0, eps=WIDEST, norm="l2"),

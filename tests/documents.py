@@ -2,7 +2,7 @@
 
 A table is copied between two marks, never typed:
 
-    <!-- table: results/cifar10-small/alps-table-2-small.md CIFAR-10, PreActResNet18 -->
+    <!-- table: results/cifar-small/alps-table-2-small.md CIFAR-10, PreActResNet18 -->
     <!-- end of table -->
 
 The words behind the file are the beginning of a heading in it; a file with one table needs none.

@@ -312,6 +312,36 @@ def test_two_tools_in_processes_of_their_own_write_lines_and_are_not_run_twice(
     assert play(whole) == []
 
 
+@pytest.mark.parametrize(
+    ("words", "runs"),
+    [
+        ({}, 0),
+        ({"code": "another"}, 2),
+        ({"sha256": {"erm": "another"}}, 4),
+        ({"sha256": {"pgd": "another"}}, 0),
+        ({"version": "0.0"}, 4),
+    ],
+)
+def test_a_line_of_other_weights_or_other_code_is_not_a_finished_run(
+    tmp_path: Path, words: dict[str, Any], runs: int
+) -> None:
+    whole = plan(tmp_path, tools=["vicinal", "foolbox"])
+    for one in rounds.pending(whole):
+        held = {"eps": 1 / 255, "images": 3, "batch": 250}
+        records.append(whole.file, {"kind": "attack", **line(one.tool, one.repeat, **held)})
+    old = records.read(whole.file)
+    for known in old:
+        del known["version"]
+    records.rewrite(whole.file, old)
+    assert rounds.pending(whole) == []
+    records.rewrite(whole.file, [{**known, **words} for known in old])
+    assert len(rounds.pending(whole)) == runs
+    records.append(whole.file, {**old[0], "seconds": 9.0, "code": packages.own_code()})
+    (newest, *_) = rounds.finished(whole).values()
+    assert newest["seconds"] == 9.0
+    assert len(rounds.finished(whole)) == len(old)
+
+
 def test_a_process_that_cannot_begin_is_an_error_with_its_last_words(tmp_path: Path) -> None:
     with Worker.started("vicinal", Place(net="erm", images=tmp_path / "none.npz")) as one:
         answer = one.ask(budget("fgsm", eps=0.1), seed=0)
@@ -387,6 +417,17 @@ def test_targets_are_met_or_not() -> None:
     for norm, met in ((0.51, "yes"), (0.511, "no"), (0.1, "yes")):
         both = [line("vicinal", norm=norm, **carlini), line("adv-lib", **carlini)]
         assert targets(both).rstrip("| \n").endswith(met)
+
+
+@pytest.mark.parametrize("words", [{"device": "cuda"}, {"batch": 2}, {"threads": 4}])
+def test_runs_of_other_machines_batches_or_threads_are_not_divided(words: dict[str, Any]) -> None:
+    slow = [line("vicinal", seconds=6.4), line("foolbox", seconds=10.0)]
+    fast = [{**one, **words, "seconds": one["seconds"] / 100} for one in slow]
+    rows = targets([*slow, *fast[::-1]])
+    assert rows.count("0.640 of foolbox's") == 2
+    text = tables.page("t", [*slow, *fast], tools=["vicinal", "foolbox"], peers=None)
+    assert text.count("## erm, pgd-10 at 1/255, 4 images") == 2
+    assert text.count("| 1.56 |") == 2
 
 
 def test_a_ratio_pairs_rounds() -> None:

@@ -221,7 +221,7 @@ def test_every_card_is_of_a_public_objective() -> None:
 
 
 def test_a_mark_that_names_no_single_table_is_refused() -> None:
-    source = "results/cifar10-small/alps-table-5-small.md"
+    source = "results/cifar-small/alps-table-5-small.md"
     with pytest.raises(LookupError, match="has 2 tables"):
         documents.copied(f"{source} CIFAR-10, PreActResNet18")
     with pytest.raises(LookupError, match="has 0 tables"):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import TypeAlias
 
@@ -21,7 +24,17 @@ from benchmarks.peers import (
 )
 from benchmarks.peers.budgets import Budget, Built
 
-__all__ = ["OURS", "PEERS", "TOOLS", "Build", "Peer", "environment", "installed"]
+__all__ = [
+    "OURS",
+    "PEERS",
+    "TOOLS",
+    "Build",
+    "Peer",
+    "environment",
+    "installed",
+    "own_code",
+    "version",
+]
 
 Build: TypeAlias = Callable[[nn.Module, Budget, int], Built | None]
 """A net, a budget and a seed to an attack."""
@@ -102,6 +115,37 @@ def installed(tool: str, folder: Path | None) -> bool:
     if folder is not None and (folder / tool / module).is_dir():
         return True
     return importlib.util.find_spec(module) is not None
+
+
+def version(tool: str, folder: Path | None) -> str | None:
+    """Tell which version of a tool is installed.
+
+    Args:
+        tool: A key of `TOOLS`.
+        folder: Where each package has a folder of its own; None for the environment alone.
+
+    Returns:
+        What a line of it says; None where the package says nothing of itself.
+    """
+    if tool in OURS:
+        return metadata.version("torch") if tool == "bare passes" else "here"
+    name = PEERS[tool].wanted[0].partition("==")[0]
+    paths = [] if folder is None else [str(folder / tool)]
+    found = metadata.distributions(name=name, path=[*paths, *sys.path])
+    return next((one.version for one in found), None)
+
+
+def own_code() -> str:
+    """Sum up the code behind our attacks, so that a run of other code is told from one of it.
+
+    Returns:
+        Sixteen hexadecimal digits.
+    """
+    home = Path(__file__).resolve().parents[2]
+    rooms = [home / "src" / "vicinal" / name for name in ("attacks", "inputs", "maths")]
+    files = [file for room in rooms for file in sorted(room.rglob("*.py"))]
+    files += [home / "src" / "vicinal" / "gradients.py", Path(__file__).with_name("ours.py")]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 def environment(tool: str, folder: Path | None) -> dict[str, str]:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from benchmarks import reference_nets, report
 from benchmarks.peers.budgets import Budget
+from benchmarks.peers.packages import OURS, own_code, version
 from benchmarks.peers.process import Place, Worker
 from vicinal import records
 from vicinal.recipes.environment import processor
@@ -68,6 +69,28 @@ def _key(plan: Plan, one: Run) -> tuple[Any, ...]:
     return (one.net, one.budget.attack, one.tool, one.repeat, *where)
 
 
+def _marks(plan: Plan) -> dict[tuple[str, str], dict[str, Any]]:
+    """Say of every net and tool which weights and which code a run of today has."""
+    cards = _cards(plan.place)
+    return {
+        (net, tool): {
+            "sha256": cards.get(net, {}).get("sha256"),
+            "version": version(tool, plan.place.peers),
+            "code": own_code() if tool in OURS else None,
+        }
+        for net in plan.budgets
+        for tool in plan.tools
+    }
+
+
+def _is_of(line: Mapping[str, Any], net: str, marks: Mapping[str, Any]) -> bool:
+    """Tell whether a line is of these weights and this code; what it does not say may be either."""
+    told = {**line, "sha256": (line.get("sha256") or {}).get(net)}
+    return all(
+        told.get(name) is None or mark is None or told[name] == mark for name, mark in marks.items()
+    )
+
+
 def finished(plan: Plan) -> dict[tuple[Any, ...], dict[str, Any]]:
     """Read the runs that have a line.
 
@@ -86,13 +109,15 @@ def finished(plan: Plan) -> dict[tuple[Any, ...], dict[str, Any]]:
 def pending(plan: Plan) -> list[Run]:
     """List the runs that have no line yet, in the order in which they are to run.
 
+    A line of other weights, of a peer's other version, or of ours from other code counts as none.
+
     Args:
         plan: The plan.
 
     Returns:
         The runs.
     """
-    done = finished(plan)
+    done, marks = finished(plan), _marks(plan)
     runs = [
         Run(net=net, budget=budget, tool=tool, repeat=repeat)
         for net, budgets in plan.budgets.items()
@@ -100,7 +125,12 @@ def pending(plan: Plan) -> list[Run]:
         for repeat in range(plan.repeats)
         for tool in (plan.tools if repeat % 2 == 0 else plan.tools[::-1])
     ]
-    return [one for one in runs if _key(plan, one) not in done]
+    lines = [(one, done.get(_key(plan, one))) for one in runs]
+    return [
+        one
+        for one, line in lines
+        if line is None or not _is_of(line, one.net, marks[one.net, one.tool])
+    ]
 
 
 @contextmanager
@@ -180,17 +210,21 @@ def circumstances(command: str, place: Place) -> dict[str, Any]:
         place: Where the tools work.
 
     Returns:
-        Fields command, commit, hardware, torch, python and sha256, of the nets.
+        Fields command, commit, code, hardware, torch, python and sha256, of the nets.
     """
     chip = f"{processor()}, {os.cpu_count()} cores"
     cuda = place.device.startswith("cuda")
-    there = [name for name in reference_nets.NETS if (place.folder / f"{name}.json").is_file()]
-    cards = {name: reference_nets.card(name, folder=place.folder) for name in there}
     return {
         "command": command,
         "commit": report.commit(),
+        "code": own_code(),
         "hardware": f"{torch.cuda.get_device_name(place.device)}; {chip}" if cuda else chip,
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "sha256": {name: known["sha256"] for name, known in cards.items()},
+        "sha256": {name: known["sha256"] for name, known in _cards(place).items()},
     }
+
+
+def _cards(place: Place) -> dict[str, dict[str, Any]]:
+    there = [name for name in reference_nets.NETS if (place.folder / f"{name}.json").is_file()]
+    return {name: reference_nets.card(name, folder=place.folder) for name in there}

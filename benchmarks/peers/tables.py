@@ -14,11 +14,12 @@ from benchmarks.timing import interval
 __all__ = ["agreement", "page", "section"]
 
 _HEAD = """
-## {net}, {attack} at {eps}, {images} images
+## {net}, {attack} at {eps}, {images} images, {where}
 
 | tool | robust, % | ms an image | times ours | passes an image | peak, MiB | agrees, % | norm |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 """
+_ALIKE = ("net", "attack", "eps", "images", "device", "batch", "threads")
 _HOW = """
 robust: judged here in float32 after projection into the ball, mean over rounds, and their range;
 ms an image: median over rounds, and its order-statistic interval; times ours: the median ratio
@@ -66,7 +67,7 @@ def page(
     """
     groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for line in lines:
-        key = (line["net"], line["attack"], line["eps"], line["images"])
+        key = tuple(line[name] for name in _ALIKE)
         groups.setdefault(key, []).append(line)
     text = _told(title, lines) + _HOW.format(base=base)
     text += "".join(section(group, tools=tools, base=base) for group in groups.values())
@@ -102,7 +103,9 @@ def section(group: Sequence[Mapping[str, Any]], *, tools: Sequence[str], base: s
     """
     first = group[0]
     eps = f"{Fraction(first['eps']).limit_denominator(1000)}"
-    text = _HEAD.format(net=first["net"], attack=first["attack"], eps=eps, images=first["images"])
+    where = f"{first['device']}, threads {first['threads']}, batches of {first['batch']}"
+    names = {name: first[name] for name in ("net", "attack", "images")}
+    text = _HEAD.format(**names, eps=eps, where=where)
     own = {line["repeat"]: line for line in group if line["tool"] == base}
     notes = []
     for tool in tools:

@@ -19,9 +19,12 @@ _MARGIN, _OF_AUTOATTACK, _OF_BARE, _OF_NORM = 0.15, 0.6, 1.05, 1.02
 _HEAD = """
 ## Targets
 
-| net | attack | target | found | met |
-| --- | --- | --- | --- | --- |
+| net | attack | where | target | found | met |
+| --- | --- | --- | --- | --- | --- |
 """
+
+_ALIKE = ("net", "attack", "eps", "images", "device", "batch", "threads")
+"""What runs must have in common to be divided by each other."""
 
 Lines = Sequence[Mapping[str, Any]]
 
@@ -37,15 +40,12 @@ def targets(lines: Lines) -> str:
     """
     groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for line in lines:
-        key = (line["net"], line["attack"], line["images"])
+        key = tuple(line[name] for name in _ALIKE)
         groups.setdefault(key, []).append(line)
     rows = [row for group in groups.values() for row in _rows(group)]
     if not rows:
         return ""
-    head = (
-        "\n## Targets\n\n| net | attack | target | found | met |\n| --- | --- | --- | --- | --- |\n"
-    )
-    return head + "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return _HEAD + "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def _rows(group: Lines) -> list[tuple[str, ...]]:
@@ -57,7 +57,9 @@ def _rows(group: Lines) -> list[tuple[str, ...]]:
         found += _autoattack(group)
     if kind == "cw-l2":
         found += _near(group)
-    return [(net, attack, *row) for row in found]
+    first = group[0]
+    where = f"{first['device']}, threads {first['threads']}, batches of {first['batch']}"
+    return [(net, attack, f"{first['images']} images, {where}", *row) for row in found]
 
 
 def ratio(group: Lines, above: str, below: str) -> tuple[float, Interval] | None:

@@ -23,6 +23,7 @@ __all__ = [
     "NotFinite",
     "at_least_two",
     "budget",
+    "check_finite",
     "choice",
     "count",
     "distributions",
@@ -328,12 +329,25 @@ def logits(z: Tensor, *, n: int, values: bool = True) -> Tensor:
         got = tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__
         raise InputError(f"the model must return logits of shape ({n}, K) with K >= 2; got {got}.")
     if values and not bool(torch.isfinite(z.detach()).all()):
-        bad = int((~torch.isfinite(z.detach())).any(dim=1).sum())
+        check_finite(int((~torch.isfinite(z.detach())).any(dim=1).sum()), n)
+    return z
+
+
+def check_finite(bad: int, n: int) -> None:
+    """Refuse logits of which some are no numbers.
+
+    Args:
+        bad: Of how many images.
+        n: How many images there are.
+
+    Raises:
+        NotFinite: If there is any.
+    """
+    if bad:
         raise NotFinite(
             f"the model must return finite logits; got NaN or infinity for {bad} of {n} images. "
             "Has its training diverged?"
         )
-    return z
 
 
 def at_least_two(x: Tensor, *, who: str) -> Tensor:

@@ -13,7 +13,9 @@ import laws
 import nets
 from vicinal._checks import InputError
 from vicinal.attacks import CWL2, FGSM, PGD, Rounded, Transfer
+from vicinal.evaluation.threat import threat_of
 from vicinal.gradients import clean_logits
+from vicinal.maths.balls import to_levels
 
 OTHERS = [e for e in catalog.ATTACKS if not isinstance(e.instance, Rounded)]
 
@@ -30,13 +32,19 @@ def batch(n: int = 30) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("entry", OTHERS)
 def test_every_attack_is_judged_on_its_8_bit_rounding(entry: catalog.AttackEntry) -> None:
     x, y = batch()
+    x = (x * 255).round() / 255
     model = laws.Counting(nets.smooth_net())
     plain = entry.instance(model, x, y, rng=seeded())
     before = model.forwards, model.backwards
     result = Rounded(attack=entry.instance)(model, x, y, rng=seeded())
     levels = (255 * result.adv).round()
     assert torch.equal(result.adv, levels / 255)
-    assert torch.equal(levels, (255 * plain.adv).round())
+    threat = threat_of(entry.instance)
+    assert threat is not None
+    eps = torch.tensor(threat.eps)
+    ball: Any = {"eps": eps if eps.ndim else eps.item(), "norm": entry.norm}
+    assert torch.equal(result.adv, to_levels(plain.adv, x, **ball))
+    assert bool((result.norms <= eps.max() + 1e-6).all())
     assert torch.equal(result.success, clean_logits(model.net, result.adv).argmax(dim=1) != y)
     delta = (result.adv - x).flatten(1)
     size = delta.abs().amax(dim=1) if entry.norm == "linf" else delta.norm(dim=1)

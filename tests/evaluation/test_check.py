@@ -27,4 +27,4 @@ def test_a_figure_on_a_threshold_is_within_it() -> None:
         "WARN",
         "FAIL",
     ]
-    assert graded(9.0, 1.0, 2.0, counts=False) == "PASS"
+    assert graded(9.0, 1.0, 2.0, images=1) == "PASS"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import counting
-from vicinal._checks import InputError
+from vicinal._checks import InputError, NotFinite
 from vicinal.corruptions import CORRUPTIONS, draw_keys, fixed_keys
 from vicinal.evaluation import corrupted, on_files
 from vicinal.evaluation.corrupted import KeyedCorruption, chosen
@@ -170,3 +170,25 @@ def test_names_are_looked_up_and_mistakes_are_one_sentence() -> None:
             corrupted(net(), (X, Y), corruptions={"dark": Darker()}, severities=wrong)
     with pytest.raises(InputError, match="pixels in"):
         corrupted(net(), (255 * X, Y), corruptions={"dark": Darker()})
+
+
+class _Late(nn.Module):
+    """Logits that are no numbers from a certain pass on; remembers when a host reads values."""
+
+    def __init__(self, first: int) -> None:
+        super().__init__()
+        self.first, self.passes = first, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.passes += 1
+        z = x.flatten(1)[:, :3]
+        return z * torch.nan if self.passes > self.first else z
+
+
+def test_logits_that_are_no_numbers_are_refused_when_all_is_counted() -> None:
+    x, y = torch.rand(4, 3, 8, 8), torch.arange(4) % 3
+    model = _Late(first=2)
+    with pytest.raises(NotFinite, match="NaN or infinity for 12 of 20 images"):
+        corrupted(model, (x, y), corruptions=["contrast"], severities=[1, 2, 3, 4])
+    assert model.passes == 5
+    corrupted(_Late(first=5), (x, y), corruptions=["contrast"], severities=[1, 2, 3, 4])

@@ -106,3 +106,16 @@ def test_the_table_shows_every_corruption_and_the_baselines_name() -> None:
     assert all(name in shown for name in ALL)
     assert "AlexNet" in shown
     assert "A_clean 90.00" in shown
+
+
+def test_mce_is_no_number_where_one_corruption_lacks_a_severity() -> None:
+    """Whatever corruptions that the baseline does not have were judged at."""
+    own = Baseline(name="mine", errors={"fog": 0.5, "snow": 0.5}, clean=0.05)
+    five = dict.fromkeys(range(1, 6), 100)
+    less = {**drawn().correct, "fog": five, "snow": {1: 100, 5: 100}}
+    found = drawn(correct=less)
+    assert math.isnan(found.mce(own))
+    assert math.isnan(found.relative_mce(own))
+    whole = drawn(correct={"fog": five, "snow": five, "rotation": {3: 100}})
+    assert whole.mce(own) == pytest.approx(100)
+    assert not math.isnan(whole.relative_mce(own))

@@ -393,3 +393,28 @@ def test_batches_that_end_after_once_are_refused_with_corruptions() -> None:
         evaluate(_model(), (batch for batch in [_data()]), corruptions=["brightness"])
     with pytest.raises(InputError, match="Did you mean fog"):
         evaluate(_model(), _data(), corruptions=["smog"])
+
+
+class _Far:
+    """Says it stays within 0.1, goes twice as far and counts every image."""
+
+    eps, norm = 0.1, "linf"
+
+    def __call__(
+        self, model: Model, x: Tensor, y: Tensor, *, rng: torch.Generator | None = None
+    ) -> Result:
+        return Result(
+            adv=torch.where(x < 0.5, x + 0.2, x - 0.2),
+            success=torch.ones(len(x), dtype=torch.bool),
+            norms=torch.full((len(x),), 0.1),
+            passes=Passes(0, 0),
+            seconds=0.0,
+        )
+
+
+def test_an_attack_that_leaves_its_ball_is_not_believed() -> None:
+    model = Counted(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)))
+    x, y = torch.rand(6, 1, 2, 2), torch.tensor([0, 1] * 3)
+    with pytest.raises(InputError, match=r"within \[0, 1\] and linf 0\.1 only; far counts 6 of 6"):
+        evaluate(model, (x, y), attacks={"far": _Far()})
+    assert model.forward_images == 6

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
+from vicinal._checks import InputError
 from vicinal.evaluation.streams import Streams
 from vicinal.maths.share import Share
 
@@ -68,3 +70,9 @@ def test_both_generators_of_a_share_are_put_back() -> None:
             found.append((torch.rand(2, generator=share), torch.rand(2, generator=share.alone)))
     for one, other in zip(*found, strict=True):
         assert torch.equal(one, other)
+
+
+def test_a_generator_where_there_was_none_is_one_sentence() -> None:
+    for held, now in (((), _rng()), (Streams(_rng()).states(), None)):
+        with pytest.raises(InputError, match="`rng` must be as it was when the ledger was begun"):
+            Streams(now).put(held)

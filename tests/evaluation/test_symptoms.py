@@ -11,12 +11,12 @@ from vicinal.evaluation.check import Check
 @pytest.mark.parametrize(
     ("check", "status"),
     [
-        (symptoms.zero_gradients("margin", 0.01), "PASS"),
-        (symptoms.zero_gradients("margin", 0.1), "WARN"),
-        (symptoms.zero_gradients("margin", 0.11), "FAIL"),
-        (symptoms.not_finite(0.0), "PASS"),
-        (symptoms.not_finite(0.005), "WARN"),
-        (symptoms.not_finite(0.02), "FAIL"),
+        (symptoms.zero_gradients("margin", 0.01, n=1000), "PASS"),
+        (symptoms.zero_gradients("margin", 0.1, n=1000), "WARN"),
+        (symptoms.zero_gradients("margin", 0.11, n=1000), "FAIL"),
+        (symptoms.not_finite(0.0, n=1000), "PASS"),
+        (symptoms.not_finite(0.005, n=1000), "WARN"),
+        (symptoms.not_finite(0.02, n=1000), "FAIL"),
         (symptoms.unstable(0.25), "PASS"),
         (symptoms.unstable(0.5), "WARN"),
         (symptoms.unstable(1.5), "FAIL"),
@@ -34,8 +34,11 @@ from vicinal.evaluation.check import Check
         (symptoms.gradients_inside(False), "PASS"),
         (symptoms.gradients_inside(True), "WARN"),
         (symptoms.few_classes(4), "PASS"),
-        (symptoms.few_classes(3), "WARN"),
-        (symptoms.few_classes(2), "WARN"),
+        (symptoms.few_classes(3), "PASS"),
+        (symptoms.few_classes(2), "PASS"),
+        (symptoms.zero_gradients("margin", 1 / 5, n=5), "WARN"),
+        (symptoms.not_finite(1 / 20, n=20), "WARN"),
+        (symptoms.not_finite(5 / 20, n=20), "FAIL"),
     ],
 )
 def test_figures_become_a_status_and_a_sentence(check: Check, status: str) -> None:
@@ -48,3 +51,8 @@ def test_a_random_model_is_told_what_to_do() -> None:
     assert "eot=20" in symptoms.random(0.1, 3, n=9, passes=5).sentence
     assert "eot" not in symptoms.random(0.0, 0, n=9, passes=5).sentence
     assert "3 of 9 images change class" in symptoms.random(0.1, 3, n=9, passes=5).sentence
+
+
+def test_few_classes_are_told_all_the_same() -> None:
+    assert "plain margins" in symptoms.few_classes(2).sentence
+    assert "margins" not in symptoms.few_classes(4).sentence

@@ -12,7 +12,7 @@ from torch import nn
 
 from vicinal import attacks
 from vicinal._checks import InputError
-from vicinal.evaluation.threat import Threat, about, parameters, prevailing, threat_of
+from vicinal.evaluation.threat import Threat, about, check_inside, parameters, prevailing, threat_of
 
 PGD = attacks.PGD(eps=0.1, step_size=0.05, steps=2)
 
@@ -90,3 +90,52 @@ def test_what_the_attacker_knows_is_said() -> None:
     assert "another model" in about(attacks.Transfer(source=nn.Flatten(), attack=PGD)).access
     assert "logits" in about(attacks.Square(eps=0.1)).access
     assert "noise" in about(attacks.UniformNoise(eps=0.1)).access
+
+
+def test_a_precision_is_written_as_what_the_device_uses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vicinal.evaluation.threat.fast_precision", lambda device: "bf16")
+    device, auto = torch.device("cpu"), attacks.APGD(eps=0.1, precision="auto")
+    nested = attacks.AutoAttack(eps=0.1, attacks={"a": auto})
+    assert parameters(auto)["precision"] == "auto"
+    for one in (parameters(auto, device=device), about(auto, device=device).parameters):
+        assert one["precision"] == "bf16"
+    assert parameters(nested, device=device)["attacks"]["a"]["precision"] == "bf16"
+    plain = attacks.APGD(eps=0.1)
+    assert parameters(plain, device=device) == parameters(plain)
+
+
+CENTER = torch.full((3, 1, 2, 2), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("threat", "moved", "counts"),
+    [
+        (Threat(norm="linf", eps=0.1), 0.1 + 1e-6, True),
+        (Threat(norm="linf", eps=0.1), 0.102, False),
+        (Threat(norm="linf", eps=(0.1,)), 0.102, False),
+        (Threat(norm="l2", eps=0.2), 0.1, True),
+        (Threat(norm="l2", eps=0.2), 0.102, False),
+        (Threat(norm="l2", eps=math.inf), 0.5, True),
+        (Threat(norm="l2", eps=math.inf), 0.51, False),
+        (Threat(norm="linf", eps=1.0), math.nan, False),
+        (None, -0.5, True),
+        (None, -0.51, False),
+    ],
+)
+def test_what_counts_must_lie_in_the_ball_that_is_stated(
+    threat: Threat | None, moved: float, counts: bool
+) -> None:
+    adv = CENTER.clone()
+    adv[1] += moved
+    fooled = torch.tensor([False, True, False])
+    check_inside("mine", adv, CENTER, threat=threat, fooled=~fooled)
+    if counts:
+        check_inside("mine", adv, CENTER, threat=threat, fooled=fooled)
+    else:
+        with pytest.raises(InputError, match="mine counts 1 of 3 outside as fooled"):
+            check_inside("mine", adv, CENTER, threat=threat, fooled=fooled)
+
+
+def test_an_attack_that_loses_images_is_refused() -> None:
+    with pytest.raises(InputError, match=r"mine returned \(2, 1, 2, 2\)"):
+        check_inside("mine", CENTER[:2], CENTER, threat=None, fooled=torch.ones(3) > 0)

@@ -14,7 +14,7 @@ from torch import Tensor
 import laws
 from oracles import nearest_point as oracle
 from vicinal._checks import InputError
-from vicinal.maths.balls import distance, per_channel, project, sample, steepest
+from vicinal.maths.balls import distance, per_channel, project, sample, steepest, to_levels
 
 Norm = Literal["linf", "l2"]
 NORMS: list[Norm] = ["linf", "l2"]
@@ -169,3 +169,51 @@ def test_a_budget_per_channel_takes_dtype_and_place_of_the_images() -> None:
     assert shaped.dtype == torch.float32
     assert not shaped.requires_grad
     assert per_channel(0.1, centers()) == 0.1
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("eps", [0.4, 0.5, 1.0, 1.7, 8.0, 8.5])
+def test_rounding_to_levels_leaves_no_ball_around_a_picture(
+    norm: Norm, dtype: torch.dtype, eps: float
+) -> None:
+    """For linf, level by level: the nearest of those that the ball holds."""
+    rng = torch.Generator().manual_seed(0)
+    center = torch.randint(0, 256, (40, 2, 3, 3), generator=rng).to(dtype) / 255
+    drawn = sample(center, eps=3 * eps / 255, norm=norm, rng=rng)
+    x = project(drawn, center, eps=eps / 255, norm=norm)
+    found = to_levels(x, center, eps=eps / 255, norm=norm)
+    assert found.dtype == dtype
+    levels, own = (255 * found.double()).numpy(), np.rint(255 * center.double().numpy())
+    assert np.abs(levels - np.rint(levels)).max() < 1e-3
+    assert levels.min() > -1e-3
+    assert levels.max() < 255 + 1e-3
+    moved = np.rint(levels) - own
+    if norm == "l2":
+        assert np.sqrt((moved**2).sum(axis=(1, 2, 3))).max() <= eps + 1e-3
+        assert eps < 4 or np.abs(moved).max() > 0
+        return
+    assert np.abs(moved).max() <= eps
+    steps = 255 * x.double().numpy()
+    allowed = np.arange(-np.floor(eps), np.floor(eps) + 1)
+    options = own[..., None] + allowed
+    options = np.where((options >= 0) & (options <= 255), options, np.inf)
+    nearest = np.abs(options - steps[..., None]).min(axis=-1)
+    np.testing.assert_allclose(np.abs(np.rint(levels) - steps), nearest, atol=1e-3)
+
+
+def test_rounding_to_levels_knows_budgets_per_channel_and_no_ball() -> None:
+    center = torch.full((1, 2, 1, 1), 100 / 255)
+    x = torch.full((1, 2, 1, 1), 100.9 / 255)
+    found = to_levels(x, center, eps=torch.tensor([0.9, 2.0]) / 255)
+    assert (255 * found).flatten().round().tolist() == [100, 101]
+    for norm in NORMS:
+        found = to_levels(x, center, eps=math.inf, norm=norm)
+        assert (255 * found).flatten().round().tolist() == [101, 101]
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_ball_without_a_level_keeps_its_center(norm: Norm) -> None:
+    center = torch.full((1, 1, 1, 1), 10.5 / 255)
+    found = to_levels(center + 0.2 / 255, center, eps=0.2 / 255, norm=norm)
+    assert torch.equal(found, center)

@@ -16,13 +16,15 @@ from typing import Any
 import pytest
 import torch
 
-from vicinal import models, records
+from vicinal import engine, models, records
 from vicinal._checks import InputError
 from vicinal._typing import Attack
 from vicinal.attacks import FGSM, PGD, UniformNoise
 from vicinal.data import Split
-from vicinal.evaluation import Ledger, adversarial
+from vicinal.evaluation import Ledger, Threat, adversarial
+from vicinal.evaluation.ledger import digest
 from vicinal.recipes import foreign, job
+from vicinal.recipes.environment import environment
 
 ATTACKS: dict[str, Attack] = {
     "pgd": PGD(eps=0.1, step_size=0.02, steps=2),
@@ -242,3 +244,86 @@ def test_what_else_is_looked_at_is_kept_with_the_records(tmp_path: Path) -> None
     job.run(_job(tmp_path, extras=extras))
     (last,) = records.read(tmp_path / job.RESULTS, keep=lambda record: record["kind"] == "verdict")
     assert (last["n"], last["dataset"], last["indices"]) == (60, "digits", "0..59")
+
+
+def _interrupted(folder: Path, monkeypatch: pytest.MonkeyPatch, **more: Any) -> Path:
+    """Begin a job that dies in the middle of its batches; give its ledger."""
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "keep", _deadly(Ledger.keep, at=9))
+        with pytest.raises(_Killed):
+            job.run(_job(folder, **more))
+    (ledger,) = folder.iterdir()
+    return ledger
+
+
+def test_what_changes_the_numbers_names_another_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def name(laid: job.Job) -> str:
+        x, y = next(iter(laid.batches(laid.few)))
+        return digest(job._setting(laid, x, y))
+
+    laid = _job(tmp_path)
+    names = {name(laid)}
+    assert name(_job(tmp_path)) in names
+    for words in ({"vicinal": "99"}, {"processor": "another"}, {"accelerator": "another"}):
+        with monkeypatch.context() as patched:
+            told = {**environment(torch.device("cpu")), **words}
+            patched.setattr("vicinal.recipes.job.environment", lambda at, told=told: told)
+            names.add(name(laid))
+    engine.to_channels_last(laid.model)
+    names.add(name(laid))
+    assert len(names) == 5
+
+
+def test_a_precision_that_is_chosen_by_the_machine_is_told_and_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attacks: dict[str, Attack] = {"pgd": PGD(eps=0.1, step_size=0.1, steps=1, precision="auto")}
+    monkeypatch.setattr("vicinal.evaluation.threat.fast_precision", lambda device: "bf16")
+    found = job.run(_job(tmp_path, attacks=attacks)).records
+    assert found[-1]["parameters"]["precision"] == "bf16"
+    device = torch.device("cpu")
+    keys = job._keys(attacks, device)
+    monkeypatch.setattr("vicinal.evaluation.threat.fast_precision", lambda device: "fp32")
+    assert job._keys(attacks, device) != keys
+
+
+def test_a_batch_whose_images_have_changed_is_judged_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the first batch, which the ledger is named after, is the same."""
+    _interrupted(tmp_path / "a", monkeypatch)
+    laid = _job(tmp_path / "a")
+    assert isinstance(laid.few, Split)
+    assert isinstance(laid.whole, Split)
+    x = laid.few.x.clone()
+    x[30:] = 255 - x[30:]
+    few = replace(laid.few, x=x)
+    found = job.run(replace(laid, few=few)).records
+    alone = job.run(replace(laid, few=few, folder=tmp_path / "b")).records
+    for one, other in zip(found, alone, strict=True):
+        assert (one["right"], one["images"]) == (other["right"], other["images"])
+
+
+@pytest.mark.parametrize("change", ["threat", "images"])
+def test_records_that_were_cut_off_are_not_those_of_another_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(records, "append", _deadly(records.append, at=1))
+        with pytest.raises(_Killed):
+            job.run(_job(tmp_path))
+    laid = _job(tmp_path)
+    if change == "threat":
+        laid = replace(laid, threat=Threat(norm="linf", eps=0.2))
+    else:
+        assert isinstance(laid.few, Split)
+        x = laid.few.x.clone()
+        x[30:] = 255 - x[30:]
+        laid = replace(laid, few=replace(laid.few, x=x))
+    found = job.run(laid).records
+    alone = job.run(replace(laid, folder=tmp_path / "alone")).records
+    assert len(found) == len(alone)
+    for one, other in zip(found, alone, strict=True):
+        assert (one["right"], one.get("threat")) == (other["right"], other.get("threat"))

@@ -41,7 +41,7 @@ class MIFGSM:
         target: None for any error; "least_likely", "most_confusing", "random" or classes (N,).
         iterate: "worst" keeps the strongest of all iterates; "last" judges the last, as the paper.
         compact_every: Fooled images leave the batch every so many steps; None keeps all.
-        rounded: Judge, and return, the images rounded to 8 bits.
+        rounded: Judge, and return, the images rounded to 8 bits, to levels within the ball.
         eot: Average the gradient over so many draws of a model that draws at random.
 
     Example:
@@ -53,7 +53,7 @@ class MIFGSM:
         (True, '11+10')
 
     Cost: steps + 1 forward and steps backward passes; one forward more with a target, and with
-    `rounded`; all of it `eot` times.
+    `rounded` or `eot` above 1; all of it `eot` times.
     """
 
     eps: float | Tensor

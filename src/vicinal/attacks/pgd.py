@@ -44,8 +44,7 @@ class PGD:
             processor is fast at it.
         channels_last: Search in channels-last.
         folded: Search with BatchNorm folded into the convolution before it, where there is one.
-        rounded: Judge, and return, the images rounded to 8 bits; a norm may then exceed eps by half
-            a level where eps or the clean pixels are no whole levels.
+        rounded: Judge, and return, the images rounded to 8 bits, to levels within the ball.
         eot: Average the gradient over so many draws of a model that draws at random.
 
     Example:
@@ -57,10 +56,10 @@ class PGD:
         True
 
     Cost: restarts x (steps + 1) forward and restarts x steps backward passes; one forward more with
-    a target. With `precision`, `channels_last`, `folded` or `rounded` the model itself judges what
-    was found, in its own arithmetic: one forward more. All of it `eot` times. An image that leaves
-    costs no more: `spent` of the result counts image by image. Images must lie in [0, 1]; labels,
-    range and logits are checked at the door.
+    a target. With `precision`, `channels_last`, `folded`, `rounded` or `eot` above 1 the model
+    itself judges what was found, by draws of its own: one forward more. All of it `eot` times. An
+    image that leaves costs no more: `spent` of the result counts image by image. Images must lie in
+    [0, 1]; labels, range and logits are checked at the door.
     """
 
     eps: float | Tensor

@@ -6,8 +6,10 @@ they search (`rounded=True`); here what another attack found is rounded afterwar
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +19,7 @@ from vicinal._typing import Attack, Model, Norm, Passes
 from vicinal.attacks.result import Result
 from vicinal.attacks.search import checked
 from vicinal.gradients import clean_logits, detached, undisturbed
-from vicinal.maths.balls import distance
+from vicinal.maths.balls import distance, to_levels
 from vicinal.maths.simplex import true_class
 
 __all__ = ["Rounded"]
@@ -27,8 +29,9 @@ __all__ = ["Rounded"]
 class Rounded:
     """Run an attack, round every pixel to one of 256 levels, and judge the images again.
 
-    A norm may then exceed the attack's radius by half a level, where the radius or the clean pixels
-    are no whole levels. Who was fooled by the unrounded image alone is not searched on.
+    Every image stays in the attack's own ball: where the nearest level lies outside, a pixel takes
+    the nearest one within (linf), or the image is rounded towards the clean one (l2). Who was
+    fooled by the unrounded image alone is not searched on.
 
     Args:
         attack: The attack.
@@ -69,7 +72,8 @@ class Rounded:
         """
         began = time.perf_counter()
         found = self.attack(model, x, y, rng=rng)
-        adv = ((found.adv.double() * 255).round() / 255).to(found.adv.dtype)
+        eps, norm = self._ball()
+        adv = to_levels(found.adv, detached(x), eps=eps, norm=norm)
         with undisturbed(x):
             said = checked(clean_logits(model, adv), detached(y)).argmax(dim=1)
         target, spent = getattr(found, "target", None), getattr(found, "spent", None)
@@ -89,10 +93,18 @@ class Rounded:
 
     def _measure(self) -> Norm:
         """Say in which norm the attack measures; those without a field of it measure in linf."""
-        if self.norm is not None:
-            return self.norm
-        inner, norm = self.attack, getattr(self.attack, "norm", None)
-        while norm is None and hasattr(inner, "attack"):
-            inner = inner.attack
-            norm = getattr(inner, "norm", None)
-        return "linf" if norm is None else norm
+        return self.norm if self.norm is not None else self._ball()[1]
+
+    def _ball(self) -> tuple[float | Tensor, Norm]:
+        """Give the radius of the attack's own ball, infinity for none, and its norm."""
+        eps, norm = _found(self.attack, "eps"), _found(self.attack, "norm")
+        return math.inf if eps is None else eps, norm or self.norm or "linf"
+
+
+def _found(attack: Any, name: str) -> Any:  # ruff: ignore[any-type] — a field of any attack
+    """Read a field of an attack, or else of the attack within."""
+    found = getattr(attack, name, None)
+    while found is None and hasattr(attack, "attack"):
+        attack = attack.attack
+        found = getattr(attack, name, None)
+    return found

@@ -23,7 +23,7 @@ from vicinal.attacks.walk import BallWalk
 from vicinal.gradients import ascend, clean_logits, detached, frozen, undisturbed
 from vicinal.inputs.pgd import climb
 from vicinal.inputs.targets import choose_target
-from vicinal.maths.balls import distance, sample
+from vicinal.maths.balls import distance, sample, to_levels
 from vicinal.maths.simplex import true_class
 
 __all__ = ["Plan", "check_plan", "checked", "search"]
@@ -54,8 +54,12 @@ class Plan:
 
     @property
     def rejudges(self) -> bool:
-        """Whether the verdict takes a pass of its own: on rounded pixels, or without levers."""
-        return self.rounded or self.levers.used
+        """Whether the verdict takes a pass of its own: on rounded pixels, or without levers.
+
+        Also where a model draws: of many iterates judged once each, some are lucky, and only what
+        is drawn after the search is unbiased.
+        """
+        return self.rounded or self.levers.used or self.eot > 1
 
     @property
     def passes(self) -> Passes:
@@ -253,7 +257,9 @@ class _Run:
             return found
         x, y = pick(rows, found.x, self._y)
         t = None if self._t is None else pick(rows, self._t)[0]
-        x = (x * 255).round() / 255 if self._plan.rounded else x
+        if self._plan.rounded:
+            clean = pick(rows, self._x)[0]
+            x = to_levels(x, clean, eps=self._plan.eps, norm=self._plan.norm)
         self._left.spend(forward=1, images=rows.shape[0])
         z = checked(mean_logits(clean_logits(self._model, x), self._plan.eot), y)
         judge = Strongest(y, t, climb(self._plan.loss, y, t, values=False))

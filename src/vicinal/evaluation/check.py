@@ -9,7 +9,7 @@ from typing import Literal
 from vicinal._checks import choice
 from vicinal.records import Record
 
-__all__ = ["Check", "Status", "graded", "percent", "skipped"]
+__all__ = ["CLEAR", "FEW", "Check", "Status", "graded", "percent", "skipped"]
 
 Status = Literal["PASS", "WARN", "FAIL", "SKIP"]
 """What a check found; SKIP where what it needs was not there."""
@@ -46,14 +46,22 @@ class Check:
         return {**said, "figures": dict(self.figures)}
 
 
-def graded(value: float, warn: float, fail: float, *, counts: bool = True) -> Status:
+FEW, CLEAR = 2, 5
+"""Images behind a WARN, and behind a FAIL: a single one proves nothing about a sample, and where
+nothing is wrong five that all fall to the same side are the fewest that chance makes rare, 1/32."""
+
+
+def graded(
+    value: float, warn: float, fail: float, *, images: int = CLEAR, few: int = FEW
+) -> Status:
     """Turn a figure, of which less is better, into a status.
 
     Args:
         value: The figure.
         warn: What it may be at most.
         fail: What it may be at most for a warning.
-        counts: Whether it rests on enough images to count.
+        images: How many images it rests on: below `CLEAR` it is a warning at most.
+        few: How many it must rest on to count at all.
 
     Returns:
         "PASS", "WARN" or "FAIL".
@@ -62,9 +70,9 @@ def graded(value: float, warn: float, fail: float, *, counts: bool = True) -> St
         >>> [graded(value, 0.2, 2.0) for value in (0.2, 2.0, 2.1)]
         ['PASS', 'WARN', 'FAIL']
     """
-    if not counts or value <= warn:
+    if images < few or value <= warn:
         return "PASS"
-    return "FAIL" if value > fail else "WARN"
+    return "FAIL" if value > fail and images >= CLEAR else "WARN"
 
 
 def percent(share: float) -> str:

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeAlias, cast
 import torch
 from torch import Tensor
 
-from vicinal._checks import InputError, choice, images, labels, logits
+from vicinal._checks import InputError, check_finite, choice, images, labels, logits
 from vicinal._typing import Batch, Batches, Model
 from vicinal.corruptions import CORRUPTIONS, SETS, SEVERITIES, draw_keys, fixed_keys
 from vicinal.evaluation.corruption_results import CorruptionResults
@@ -191,7 +191,11 @@ Place: TypeAlias = tuple[str, int] | None
 
 
 class _Tally:
-    """Counts who is right, on the model's device; the host waits for no batch."""
+    """Counts who is right, on the model's device.
+
+    The host reads no logits before the end; it waits for clean batches, whose labels are checked,
+    and for the first of every corruption and severity.
+    """
 
     def __init__(self, model: Model) -> None:
         weight = next(model.parameters(), None)
@@ -199,12 +203,14 @@ class _Tally:
         self._model, self._pieces = model, Pieces()
         self._right: dict[Place, Any] = defaultdict(int)
         self._images: dict[Place, int] = defaultdict(int)
+        self._bad: Any = 0
 
     def add(self, place: Place, x: Tensor, y: Tensor) -> None:
         """Judge one batch."""
         n = x.shape[0]
         z = self._pieces.run(lambda wrap: clean_logits(wrap(self._model), x), n=n, rng=None)
-        logits(z, n=n)
+        logits(z, n=n, values=False)
+        self._bad += (~torch.isfinite(z)).any(dim=1).sum()
         labels(y, n=n, num_classes=z.shape[1], values=place is None or place not in self._images)
         self._right[place] += (z.argmax(dim=1) == true_class(y)).sum()
         self._images[place] += n
@@ -213,6 +219,7 @@ class _Tally:
         self, began: float, *, aside: frozenset[str], baseline: Baseline | None
     ) -> CorruptionResults:
         """Sum up."""
+        check_finite(int(self._bad), sum(self._images.values()))
         sizes = {place: n for place, n in self._images.items() if place is not None}
         if not sizes:
             raise InputError("`data` must hold at least one batch; got none.")

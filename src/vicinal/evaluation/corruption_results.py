@@ -142,7 +142,7 @@ class CorruptionResults:
         Returns:
             mCE; NaN where one of the baseline's corruptions, or a severity, was not judged.
         """
-        if self.severities != SEVERITIES:
+        if not self._holds(baseline):
             return math.nan
         return mean_corruption_error(self.errors(), baseline)
 
@@ -155,9 +155,13 @@ class CorruptionResults:
         Returns:
             Relative mCE; NaN where something that it needs was not judged.
         """
-        if self.severities != SEVERITIES:
+        if not self._holds(baseline):
             return math.nan
         return relative_mean_corruption_error(self.errors(), 1 - self.clean, baseline)
+
+    def _holds(self, baseline: Baseline) -> bool:
+        """Tell whether all of a baseline's corruptions were judged at all severities."""
+        return all(set(self.correct.get(name, ())) == set(SEVERITIES) for name in baseline.errors)
 
     @property
     def records(self) -> list[Record]:

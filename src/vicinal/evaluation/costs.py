@@ -63,7 +63,8 @@ def _climb(attack: Any, num_classes: int) -> Passes:  # ruff: ignore[any-type] â
     del num_classes
     restarts = getattr(attack, "restarts", 1)
     levers = [getattr(attack, name, False) for name in ("channels_last", "folded", "rounded")]
-    rejudged = any(levers) or getattr(attack, "precision", "fp32") != "fp32"
+    half = getattr(attack, "precision", "fp32") != "fp32"
+    rejudged = any(levers) or half or attack.eot > 1
     forward = restarts * (attack.steps + 1) + (attack.target is not None) + rejudged
     return Passes(attack.eot * forward, attack.eot * restarts * attack.steps)
 

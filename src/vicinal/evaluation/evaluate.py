@@ -15,13 +15,13 @@ from torch import Tensor
 from vicinal._checks import InputError, images, labels, logits
 from vicinal._typing import Attack, Batch, Batches, Model, Passes
 from vicinal.evaluation.corrupted import KeyedCorruption, chosen, corrupted
-from vicinal.evaluation.ledger import Images, Ledger
+from vicinal.evaluation.ledger import Images, Ledger, content
 from vicinal.evaluation.packing import prints
 from vicinal.evaluation.pieces import Pieces, Wrap, with_source
 from vicinal.evaluation.preflight import asked, device_of
 from vicinal.evaluation.results import CLEAN, WORST, Results, Verdicts
 from vicinal.evaluation.streams import Streams
-from vicinal.evaluation.threat import Threat, about
+from vicinal.evaluation.threat import Threat, about, check_inside, threat_of
 from vicinal.maths.losses import widen
 from vicinal.maths.simplex import true_class
 
@@ -56,8 +56,8 @@ def evaluate(
         report: Called with the attack's name and the number of images after every attacked batch.
         threat: The threat model of the worst case; by default that which most attacks share.
         ledger: Where finished batches are kept and looked for, so that a call that was interrupted
-            goes on where it stopped; the model, the data, the batches and the seed must be the
-            same, and `rng` be given.
+            goes on where it stopped; the model and the seed must be the same, and `rng` be given.
+            A batch of other images is judged anew.
         corruptions: "common" (the 15 of ImageNet-C), "all" (these and M-TLAT's four) or "extra",
             names, or corruptions by name: what `Results.corruptions` is about. The data are run
             through once more.
@@ -86,12 +86,13 @@ def evaluate(
         _check_twice(data)
         corruptions = chosen(corruptions)
     parts: dict[str, list[Verdicts]] = {name: [] for name in (CLEAN, *named)}
-    desk = _Desk(rng, ledger)
-    for number, (x, y) in enumerate(_batches(data, device_of(model))):
-        parts[CLEAN].append(desk.clean(partial(_clean, model, x, y), number, len(y)))
+    desk, device = _Desk(rng, ledger), device_of(model)
+    for number, (x, y) in enumerate(_batches(data, device)):
+        desk.take(number, x, y)
+        parts[CLEAN].append(desk.clean(partial(_clean, model, x, y)))
         for name, attack in named.items():
-            judge = partial(_attacked, attack, model, x, y, rng)
-            parts[name].append(desk.attacked(name, judge, number, y))
+            judge = partial(_attacked, (name, attack), model, x, y, rng)
+            parts[name].append(desk.attacked(name, judge))
             if report is not None:
                 report(name, x.shape[0])
     if not parts[CLEAN]:
@@ -103,7 +104,7 @@ def evaluate(
     desk.streams.close()
     verdicts = {name: _joined(found) for name, found in parts.items()}
     for name, attack in named.items():
-        verdicts[name] = replace(verdicts[name], about=about(attack))
+        verdicts[name] = replace(verdicts[name], about=about(attack, device=device))
     return Results(verdicts=verdicts, threat=threat, corruptions=found)
 
 
@@ -127,28 +128,32 @@ class _Desk:
         self._rng, self._ledger = rng, ledger
         self._pieces, self.streams = Pieces(), Streams(rng)
 
-    def clean(self, judge: Callable[[Wrap], Verdicts], number: int, n: int) -> Verdicts:
-        found = None if self._ledger is None else self._ledger.found(CLEAN, number, n=n)
+    def take(self, number: int, x: Tensor, y: Tensor) -> None:
+        """Lay a batch on the desk."""
+        self._number, self._y = number, y
+        self._of = "" if self._ledger is None else content(x, y)
+
+    def clean(self, judge: Callable[[Wrap], Verdicts]) -> Verdicts:
+        number, n, ledger = self._number, len(self._y), self._ledger
+        found = None if ledger is None else ledger.found(CLEAN, number, n=n, of=self._of)
         if found is not None:
             return found.verdicts
         verdicts = self._pieces.run(judge, n=n, rng=self._rng)
-        if self._ledger is not None:
-            self._ledger.keep(CLEAN, number, verdicts)
+        if ledger is not None:
+            ledger.keep(CLEAN, number, verdicts, of=self._of)
         return verdicts
 
-    def attacked(
-        self, name: str, judge: Callable[[Wrap], tuple[Verdicts, Tensor]], number: int, y: Tensor
-    ) -> Verdicts:
-        n, ledger = len(y), self._ledger
-        found = None if ledger is None else ledger.found(name, number, n=n)
+    def attacked(self, name: str, judge: Callable[[Wrap], tuple[Verdicts, Tensor]]) -> Verdicts:
+        number, n, ledger, of = self._number, len(self._y), self._ledger, self._of
+        found = None if ledger is None else ledger.found(name, number, n=n, of=of)
         with self.streams.of(name):
             if found is not None:
                 self.streams.put(found.states)
                 return found.verdicts
             verdicts, adv = self._pieces.run(judge, n=n, rng=self._rng)
             if ledger is not None:
-                states = self.streams.states()
-                ledger.keep(name, number, verdicts, states=states, images=Images(adv, y))
+                states, images = self.streams.states(), Images(adv, self._y)
+                ledger.keep(name, number, verdicts, states=states, images=images, of=of)
         return verdicts
 
 
@@ -217,9 +222,16 @@ def _clean(model: Model, x: Tensor, y: Tensor, wrap: Wrap) -> Verdicts:
 
 
 def _attacked(
-    attack: Attack, model: Model, x: Tensor, y: Tensor, rng: torch.Generator | None, wrap: Wrap
+    named: tuple[str, Attack],
+    model: Model,
+    x: Tensor,
+    y: Tensor,
+    rng: torch.Generator | None,
+    wrap: Wrap,
 ) -> tuple[Verdicts, Tensor]:
+    name, attack = named
     result = with_source(attack, wrap)(wrap(model), x, y, rng=rng)
+    check_inside(name, result.adv, x, threat=threat_of(attack), fooled=result.success)
     # Where images leave the batch once fooled, an attack of ours adds up what each of them cost.
     own = Passes(result.passes.forward * x.shape[0], result.passes.backward * x.shape[0])
     spent = getattr(result, "image_passes", own)

@@ -52,10 +52,10 @@ def _of_gradients(gradients: Mapping[str, InputGradients]) -> list[Check]:
         return []
     bad = torch.stack([found.not_finite for found in gradients.values()]).any(dim=0)
     zeros = [
-        symptoms.zero_gradients(words.get(name, name), found.zero_share)
+        symptoms.zero_gradients(words.get(name, name), found.zero_share, n=len(bad))
         for name, found in gradients.items()
     ]
-    return [*zeros, symptoms.not_finite(accuracy(bad))]
+    return [*zeros, symptoms.not_finite(accuracy(bad), n=len(bad))]
 
 
 def _of_nature(nature: Consistency) -> list[Check]:

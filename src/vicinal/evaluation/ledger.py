@@ -26,7 +26,7 @@ from vicinal._checks import InputError
 from vicinal.evaluation.results import Verdicts
 from vicinal.evaluation.streams import States
 
-__all__ = ["Found", "Images", "Ledger", "adversarial", "digest", "made"]
+__all__ = ["Found", "Images", "Ledger", "adversarial", "content", "digest", "made"]
 
 _PLAIN = ("correct", "norms", "logits", "classes", "prints")
 _NUMBERS = ("forward", "backward", "seconds", "broken_by")
@@ -76,16 +76,18 @@ class Ledger:
     part: str = ""
     keys: Mapping[str, str] = field(default_factory=dict)
 
-    def found(self, name: str, batch: int, *, n: int) -> Found | None:
+    def found(self, name: str, batch: int, *, n: int, of: str = "") -> Found | None:
         """Look for a finished batch.
 
         Args:
             name: The attack's name, or "clean".
             batch: The number of the batch, from 0.
             n: Its images.
+            of: What `content` says of them; empty for whatever they are.
 
         Returns:
-            The batch; None where it is not there or not whole, or its images are missing.
+            The batch; None where it is not there or not whole, it was made of other images, or its
+            adversarial images are missing.
         """
         if name != "clean" and not self._has_images(name, batch):
             return None
@@ -99,7 +101,7 @@ class Ledger:
             states = [tensors[f"state{k}"] for k in range(words["states"])]
         except (OSError, SafetensorError, ValueError, KeyError, TypeError):
             return None
-        if len(verdicts.correct) != n:
+        if len(verdicts.correct) != n or (of and words.get("of") != of):
             return None
         return Found(verdicts, states)
 
@@ -123,6 +125,7 @@ class Ledger:
         *,
         states: Sequence[Tensor] = (),
         images: Images | None = None,
+        of: str = "",
     ) -> None:
         """Keep a finished batch.
 
@@ -132,6 +135,7 @@ class Ledger:
             verdicts: What came out.
             states: Where the generator stands.
             images: What the attack made; written only where adversarial images are wanted.
+            of: What `content` says of the batch.
         """
         file = self._images_of(name, batch)
         if images is not None and file is not None:
@@ -139,7 +143,8 @@ class Ledger:
             _write(file, tensors, {"attack": name, "key": self.keys.get(name, "")})
         kept = {key: value for key in _PLAIN if (value := getattr(verdicts, key)) is not None}
         kept |= {f"state{k}": state for k, state in enumerate(states)}
-        words = {key: getattr(verdicts, key) for key in _NUMBERS} | {"states": len(states)}
+        words = {key: getattr(verdicts, key) for key in _NUMBERS}
+        words |= {"states": len(states), "of": of}
         _write(self._file(name, batch), kept, {"verdicts": json.dumps(words)})
 
     def _file(self, name: str, batch: int) -> Path:
@@ -150,6 +155,29 @@ class Ledger:
         if self.adversarial is None:
             return None
         return self.adversarial / _slug(name) / f"{batch:06d}{self.part}.safetensors"
+
+
+def content(x: Tensor, y: Tensor) -> str:
+    """Sum up a batch, bit by bit, to tell whether another call has the same one.
+
+    Args:
+        x: Images (N, C, H, W).
+        y: Classes (N,) or distributions (N, K).
+
+    Returns:
+        Sixteen hexadecimal digits.
+
+    Example:
+        >>> x, y = torch.zeros(2, 1, 1, 1), torch.tensor([0, 1])
+        >>> content(x, y) == content(x + 1e-6, y)
+        False
+    """
+    found = hashlib.blake2b(digest_size=8)
+    for tensor in (x, y):
+        held = tensor.detach().cpu().contiguous()
+        found.update(f"{tuple(held.shape)} {held.dtype}".encode())
+        found.update(held.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
 
 
 def _slug(name: str, key: str = "") -> str:

@@ -15,6 +15,7 @@ from itertools import starmap
 import torch
 from torch import Tensor
 
+from vicinal._checks import InputError
 from vicinal.maths.share import Share
 
 __all__ = ["States", "Streams"]
@@ -61,6 +62,10 @@ class Streams:
         finally:
             self._at[name] = self.states()
 
+    def __len__(self) -> int:
+        """Count the generators; none for the global one."""
+        return len(self._generators)
+
     def states(self) -> States:
         """Tell where the generator stands.
 
@@ -74,7 +79,17 @@ class Streams:
 
         Args:
             states: What `states` gave.
+
+        Raises:
+            InputError: If they are not of a generator like this one.
         """
+        if len(states) != len(self._generators):
+            kinds = {0: "the global one", 1: "a generator of its own"}
+            held, own = (kinds.get(k, "one that is shared") for k in (len(states), len(self)))
+            raise InputError(
+                f"`rng` must be as it was when the ledger was begun: it drew from {held}, this "
+                f"call from {own}. Give the same, or another folder?"
+            )
         for generator, state in zip(self._generators, states, strict=True):
             generator.set_state(state)
 

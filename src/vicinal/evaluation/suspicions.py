@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from vicinal.evaluation.check import Check, Status, graded, percent
+from vicinal.evaluation.check import CLEAR, FEW, Check, Status, graded, percent
 
 __all__ = [
     "beyond_gradients",
@@ -28,11 +28,8 @@ __all__ = [
 SLACK = 0.2
 """Points by which a relation may be missed: where Square takes more, AutoAttack warns."""
 
-CLEAR = 2.0
+PLAIN = 2.0
 """Points from which no accident explains it: ten times the slack."""
-
-TWO_IMAGES = 2
-"""Images that a difference must rest on: a single one proves nothing about a sample."""
 
 HUGE_WARN, HUGE_FAIL = 1.0, 10.0
 """Percent left right without any ball: there every image can become another, so all must break."""
@@ -54,8 +51,9 @@ def _points(high: float, low: float) -> float:
     return round(100 * (high - low), 9)
 
 
-def _several(high: float, low: float, n: int) -> bool:
-    return round(n * (high - low)) >= TWO_IMAGES
+def _images(high: float, low: float, n: int) -> int:
+    """Count the images that a difference of shares rests on."""
+    return round(n * (high - low))
 
 
 def one_step(fgsm: float, pgd: float, *, n: int) -> Check:
@@ -72,7 +70,7 @@ def one_step(fgsm: float, pgd: float, *, n: int) -> Check:
     excess = _points(pgd, fgsm)
     return Check(
         name="one step against many",
-        status=graded(excess, SLACK, CLEAR, counts=_several(pgd, fgsm, n)),
+        status=graded(excess, SLACK, PLAIN, images=_images(pgd, fgsm, n)),
         sentence=f"One step leaves {percent(fgsm)} right, many leave {percent(pgd)}.",
         figures={"fgsm": fgsm, "pgd": pgd, "excess_points": excess},
     )
@@ -92,7 +90,7 @@ def fgsm_above_clean(fgsm: float, clean: float, *, n: int) -> Check:
     excess = _points(fgsm, clean)
     return Check(
         name="FGSM against clean",
-        status=graded(excess, SLACK, CLEAR, counts=_several(fgsm, clean, n)),
+        status=graded(excess, SLACK, PLAIN, images=_images(fgsm, clean, n)),
         sentence=f"FGSM leaves {percent(fgsm)} right, of clean images {percent(clean)} are.",
         figures={"fgsm": fgsm, "clean": clean, "excess_points": excess},
     )
@@ -114,7 +112,7 @@ def beyond_gradients(attack: str, *, only: int, n: int, accuracy: float, gradien
     points = round(100 * only / n, 9)
     return Check(
         name=f"gradients against {attack}",
-        status=graded(points, SLACK, CLEAR, counts=only >= TWO_IMAGES),
+        status=graded(points, SLACK, PLAIN, images=only),
         sentence=(
             f"{attack.capitalize()} leaves {percent(accuracy)} right, the gradients "
             f"{percent(gradients)}; it alone breaks {only} of {n} images."
@@ -137,7 +135,7 @@ def huge(accuracy: float, *, n: int) -> Check:
     """
     return Check(
         name="huge eps",
-        status=graded(100 * accuracy, HUGE_WARN, HUGE_FAIL, counts=_several(accuracy, 0.0, n)),
+        status=graded(100 * accuracy, HUGE_WARN, HUGE_FAIL, images=_images(accuracy, 0.0, n)),
         sentence=f"Without any ball PGD leaves {percent(accuracy)} right; it should leave none.",
         figures={"accuracy": accuracy},
     )
@@ -157,7 +155,7 @@ def doubled(once: float, twice: float, *, n: int) -> Check:
     points = _points(once, twice)
     return Check(
         name="doubled steps",
-        status=graded(points, DOUBLED_WARN, DOUBLED_FAIL, counts=_several(once, twice, n)),
+        status=graded(points, DOUBLED_WARN, DOUBLED_FAIL, images=_images(once, twice, n)),
         sentence=f"Doubling the steps takes accuracy from {percent(once)} to {percent(twice)}.",
         figures={"once": once, "twice": twice, "points": points},
     )
@@ -178,7 +176,7 @@ def growing(accuracies: Mapping[float, float], *, n: int) -> Check:
     told = ", ".join(f"{percent(accuracies[eps])} at {eps:.4g}" for eps in sorted(accuracies))
     return Check(
         name="larger eps",
-        status=graded(_points(high, low), SLACK, CLEAR, counts=_several(high, low, n)),
+        status=graded(_points(high, low), SLACK, PLAIN, images=_images(high, low, n)),
         sentence=f"Growing balls leave {told} right; it must not rise.",
         figures={f"{eps:.6g}": accuracies[eps] for eps in sorted(accuracies)},
     )
@@ -187,7 +185,8 @@ def growing(accuracies: Mapping[float, float], *, n: int) -> Check:
 def gap(name: str, weak: float, strong: float, *, n: int, words: Sequence[str]) -> Check:
     """Hold a common attack against a stronger one: PGD minus AutoAttack, and its kin.
 
-    WARN above 5 points or 15 % of the common attack's accuracy, FAIL above 10 points and 25 %.
+    WARN above 5 points or 15 % of the common attack's accuracy, FAIL above 10 points and 25 % that
+    at least five images stand behind.
 
     Args:
         name: The check's name.
@@ -207,8 +206,10 @@ def gap(name: str, weak: float, strong: float, *, n: int, words: Sequence[str]) 
     points = _points(weak, strong)
     share = round((weak - strong) / weak, 9) if weak else 0.0
     status: Status = "PASS"
-    if _several(weak, strong, n) and (points > GAP_WARN or share > GAP_WARN_SHARE):
-        status = "FAIL" if points > GAP_FAIL and share > GAP_FAIL_SHARE else "WARN"
+    lost = _images(weak, strong, n)
+    if lost >= FEW and (points > GAP_WARN or share > GAP_WARN_SHARE):
+        wide = points > GAP_FAIL and share > GAP_FAIL_SHARE
+        status = "FAIL" if wide and lost >= CLEAR else "WARN"
     return Check(
         name=name,
         status=status,
@@ -232,7 +233,7 @@ def silent(share: float, *, n: int) -> Check:
     """
     return Check(
         name="silent success",
-        status=graded(100 * share, SILENT_WARN, 100.0, counts=_several(share, 0.0, n)),
+        status=graded(100 * share, SILENT_WARN, 100.0, images=_images(share, 0.0, n)),
         sentence=f"PGD breaks {percent(share)} on its way that are right again at its end.",
         figures={"share": share},
     )

@@ -13,12 +13,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from vicinal._checks import InputError, choice
 from vicinal.attacks import CWL2, Rounded, Square, Transfer, UniformNoise
+from vicinal.attacks.levers import fast_precision
+from vicinal.maths.balls import distance
 
-__all__ = ["About", "Threat", "about", "parameters", "prevailing", "threat_of"]
+__all__ = ["About", "Threat", "about", "check_inside", "parameters", "prevailing", "threat_of"]
 
 _WORDS = {
     "white box": "white box: the attacker knows the model and its gradients",
@@ -107,6 +110,53 @@ def threat_of(attack: object) -> Threat | None:
     return Threat(norm=norm, eps=float(eps))
 
 
+_SLACK = 1e-5, 1e-4
+"""How far beyond a radius float32 may round: in pixels, and as a share of the radius."""
+
+
+def check_inside(
+    name: str, adv: Tensor, x: Tensor, *, threat: Threat | None, fooled: Tensor
+) -> None:
+    """Check that the images that count against a model lie in [0, 1] and in the attack's own ball.
+
+    Args:
+        name: The attack's name.
+        adv: What it returned, shape (N, C, H, W).
+        x: Clean images, same shape.
+        threat: What it says of its ball; None where it says nothing.
+        fooled: Which images count, shape (N,).
+
+    Raises:
+        InputError: If shapes differ, or an image that counts lies outside. The device is waited
+            for.
+    """
+    if adv.shape != x.shape or fooled.shape != x.shape[:1]:
+        raise InputError(
+            f"an attack must return an image and a verdict for each of {tuple(x.shape)}; {name} "
+            f"returned {tuple(adv.shape)} and {tuple(fooled.shape)}."
+        )
+    inside = ((adv >= -_SLACK[0]) & (adv <= 1 + _SLACK[0])).flatten(1).all(dim=1)
+    if threat is not None and threat.bounded:
+        inside &= _within(adv - x, threat)
+    outside = int((fooled.to(inside.device) & ~inside).sum())
+    if outside:
+        where = "[0, 1]" if threat is None or not threat.bounded else f"[0, 1] and {threat}"
+        raise InputError(
+            f"an attack must count images within {where} only; {name} counts {outside} of "
+            f"{len(x)} outside as fooled. Project what it returns, or state the radius it has?"
+        )
+
+
+def _within(delta: Tensor, threat: Threat) -> Tensor:
+    """Tell which perturbations a ball holds, shape (N,), to rounding; NaN lies outside."""
+    eps = torch.tensor(threat.eps, dtype=torch.float64).to(delta.device, delta.dtype)
+    rounding = max(_SLACK[0], 4 * torch.finfo(delta.dtype).eps)
+    limit = eps * (1 + _SLACK[1]) + rounding
+    if threat.norm == "l2":
+        return distance(delta, torch.zeros_like(delta), norm="l2") <= limit
+    return (delta.abs() <= limit.view(-1, 1, 1)).flatten(1).all(dim=1)
+
+
 @dataclass(frozen=True, kw_only=True)
 class About:
     """What is to be said of an attack beside its numbers.
@@ -122,16 +172,18 @@ class About:
     parameters: Mapping[str, Any]
 
 
-def about(attack: object) -> About:
+def about(attack: object, *, device: torch.device | None = None) -> About:
     """Say of an attack what a reader of its numbers must know.
 
     Args:
         attack: Any attack.
+        device: Where it searches, as `parameters` has it.
 
     Returns:
         Threat model, access and parameters.
     """
-    return About(threat=threat_of(attack), access=_access(attack), parameters=parameters(attack))
+    told = parameters(attack, device=device)
+    return About(threat=threat_of(attack), access=_access(attack), parameters=told)
 
 
 def _access(attack: object) -> str:
@@ -162,11 +214,12 @@ def prevailing(threats: Iterable[Threat | None]) -> Threat | None:
     return max(counts, key=lambda threat: counts[threat]) if counts else None
 
 
-def parameters(attack: object) -> dict[str, Any]:
+def parameters(attack: object, *, device: torch.device | None = None) -> dict[str, Any]:
     """Write down every parameter of an attack, defaults included, as JSON can hold it.
 
     Args:
         attack: Any attack.
+        device: Where it searches: a precision of "auto" is then written as what is used there.
 
     Returns:
         Its class under "class", then its fields; an attack within another is nested.
@@ -179,11 +232,13 @@ def parameters(attack: object) -> dict[str, Any]:
     found: dict[str, Any] = {"class": type(attack).__name__}
     if dataclasses.is_dataclass(attack):
         for field in dataclasses.fields(attack):
-            found[field.name] = _plain(getattr(attack, field.name))
+            found[field.name] = _plain(getattr(attack, field.name), device)
+    if device is not None and found.get("precision") == "auto":
+        found["precision"] = fast_precision(device)
     return found
 
 
-def _plain(value: object) -> Any:  # ruff: ignore[any-type] — a field of any attack
+def _plain(value: object, device: torch.device | None) -> Any:  # ruff: ignore[any-type] — any field
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):
@@ -193,9 +248,9 @@ def _plain(value: object) -> Any:  # ruff: ignore[any-type] — a field of any a
     if isinstance(value, nn.Module):
         return type(value).__name__
     if dataclasses.is_dataclass(value):
-        return parameters(value)
+        return parameters(value, device=device)
     if isinstance(value, Mapping):
-        return {str(name): _plain(one) for name, one in value.items()}
+        return {str(name): _plain(one, device) for name, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
+        return [_plain(one, device) for one in value]
     return getattr(value, "__qualname__", type(value).__name__)

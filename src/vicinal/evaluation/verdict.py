@@ -31,6 +31,7 @@ from vicinal.evaluation.evaluate import evaluate
 from vicinal.evaluation.gradients import InputGradients, input_gradients, instability
 from vicinal.evaluation.jury import checks_of
 from vicinal.evaluation.packing import fingerprint, prints
+from vicinal.evaluation.preflight import device_of
 from vicinal.evaluation.results import Results
 from vicinal.evaluation.threat import Threat, about
 from vicinal.evaluation.trials import TRIALS, radii_of, trials
@@ -39,7 +40,7 @@ from vicinal.records import Record
 
 __all__ = ["VERSION", "Verdict", "verdict"]
 
-VERSION = 1
+VERSION = 2
 """Of the record; it grows when a check's name, figures or thresholds change their meaning."""
 
 _ORDER: tuple[Status, ...] = ("SKIP", "PASS", "WARN", "FAIL")
@@ -231,7 +232,8 @@ def _run(
     report: Callable[[str, int], None] | None,
 ) -> Results:
     there = {} if known is None else {k: v for k, v in known.verdicts.items() if k in built}
-    there = {k: v for k, v in there.items() if v.about is None or v.about == about(built[k])}
+    said = {name: about(built[name], device=device_of(model)) for name in there}
+    there = {k: v for k, v in there.items() if v.about is None or v.about == said[k]}
     size = sum(len(x) for x, _ in data)
     for name, one in there.items():
         if len(one.correct) != size:

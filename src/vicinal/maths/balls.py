@@ -15,7 +15,7 @@ from vicinal._checks import InputError
 from vicinal._typing import Norm
 from vicinal.maths.randomness import normal, uniform
 
-__all__ = ["distance", "per_channel", "project", "sample", "steepest", "surface"]
+__all__ = ["distance", "per_channel", "project", "sample", "steepest", "surface", "to_levels"]
 
 
 def per_channel(value: float | Tensor, x: Tensor) -> float | Tensor:
@@ -70,6 +70,47 @@ def project(x: Tensor, center: Tensor, *, eps: float | Tensor, norm: Norm = "lin
     size = distance(x, center, norm="l2").view(-1, 1, 1, 1)
     shrink = (eps / size.clamp_min(torch.finfo(x.dtype).tiny)).clamp_max(1.0)
     return (center + delta * shrink).clamp_(0.0, 1.0)
+
+
+_LEVELS = 255
+
+
+def to_levels(x: Tensor, center: Tensor, *, eps: float | Tensor, norm: Norm = "linf") -> Tensor:
+    """Round images of a ball to 8 bits without leaving it.
+
+    For linf every pixel takes the nearest level that the ball holds. For l2 an image that leaves
+    the ball by rounding is rounded towards its center instead. Around pictures of 8 bits there is
+    always such an image; a pixel (linf) or an image (l2) for which none is found is the center's.
+
+    Args:
+        x: Images in the ball, shape (N, C, H, W), in [0, 1].
+        center: Centers, same shape, in [0, 1].
+        eps: Radius in pixel units, or one per channel (C,) for linf; infinity for none.
+        norm: "linf" or "l2".
+
+    Returns:
+        Images, shape (N, C, H, W), whole multiples of 1/255.
+
+    Example:
+        >>> x, center = torch.full((1, 1, 1, 1), 10.6 / 255), torch.full((1, 1, 1, 1), 10 / 255)
+        >>> round(255 * to_levels(x, center, eps=0.6 / 255).item(), 3)
+        10.0
+    """
+    slack = min(4 * _LEVELS * torch.finfo(x.dtype).eps, 0.01)
+    nearest = (x * _LEVELS).round()
+    if norm == "linf":
+        radius = per_channel(eps, x)
+        low = ((center - radius) * _LEVELS - slack).ceil().clamp_min(0)
+        high = ((center + radius) * _LEVELS + slack).floor().clamp_max(_LEVELS)
+        return torch.where(low <= high, nearest.clamp(low, high) / _LEVELS, center)
+    steps = x * _LEVELS
+    inward = torch.where(x > center, (steps + slack).floor(), (steps - slack).ceil())
+    near, shorter = nearest / _LEVELS, inward / _LEVELS
+    limit = eps + slack / _LEVELS
+    rows = (-1, 1, 1, 1)
+    fits = (distance(near, center, norm="l2") <= limit).view(rows)
+    then = (distance(shorter, center, norm="l2") <= limit).view(rows)
+    return torch.where(fits, near, torch.where(then, shorter, center))
 
 
 def sample(

@@ -4,9 +4,10 @@
                                   when the records are written
     FOLDER/results.jsonl          the records
 
-The digest is of whatever decides the numbers: weights, images, batch size, seed, device, threads
-and torch's version. The same command finds what it has done; one with other attacks finds those of
-them that it shares.
+The digest is of whatever decides the numbers: weights and their layout, the first images, batch
+size, seed, device, threads, arithmetic, and the versions of torch and of this library; a batch of
+other images is judged anew. The same command finds what it has done; one with other attacks finds
+those of them that it shares.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ from vicinal._typing import Attack, Batch
 from vicinal.evaluation import Ledger, Results, Threat
 from vicinal.evaluation.ledger import digest, made
 from vicinal.evaluation.packing import fingerprint, prints
-from vicinal.evaluation.preflight import Finding, preflight
-from vicinal.evaluation.results import CLEAN, WORST
+from vicinal.evaluation.preflight import Finding, device_of, preflight
+from vicinal.evaluation.results import CLEAN
 from vicinal.evaluation.threat import parameters
+from vicinal.maths.simplex import true_class
 from vicinal.recipes import together
 from vicinal.recipes.environment import environment
 from vicinal.recipes.loading import Loader, Piece
@@ -117,7 +119,8 @@ def run(job: Job, *, progress: bool = False) -> Report:
     findings = preflight(job.model, x, y, num_classes=job.num_classes)
     # Every process has rows of its own: the first one's name the ledger.
     team = engine.processes()
-    name = team.led(lambda: f"evaluating-{digest(_setting(job, x, y))}")
+    setting = _setting(job, x, y)
+    name = team.led(lambda: f"evaluating-{digest(setting)}")
     ledger = made(job.folder) / name
     done = _finished(ledger, job)
     if done is not None:
@@ -130,7 +133,8 @@ def run(job: Job, *, progress: bool = False) -> Report:
         raise KeyboardInterrupt("the same command goes on where it stopped") from None
     found[0] = {**found[0], "preflight": [finding.record for finding in findings]}
     judged = [{**_with_names(record, job), **job.facts, **_images(record, job)} for record in found]
-    team.led(lambda: _finish(ledger, job.folder / RESULTS, judged))
+    asked = _asked(job)
+    team.led(lambda: _finish(ledger, job.folder / RESULTS, judged, asked))
     return Report(records=judged, findings=findings, results=results)
 
 
@@ -158,8 +162,9 @@ def _part(
 ) -> Results:
     batches, team = job.batches(piece), engine.processes()
     part = f"-{team.rank}of{team.world}" if team.several else ""
+    keys = _keys(attacks, device_of(job.model))
     images = job.adversarial if attacks else None
-    ledger = Ledger(folder=folder, part=part, adversarial=images, keys=_keys(attacks))
+    ledger = Ledger(folder=folder, part=part, adversarial=images, keys=keys)
     own = sum(rows.stop - rows.start for rows in batches.portions)
     bars = counting(own) if progress and team.first else nullcontext()
     with bars as report:
@@ -200,6 +205,7 @@ def _images(record: Record, job: Job) -> Record:
 def _setting(job: Job, x: Tensor, y: Tensor) -> dict[str, Any]:
     """Collect what decides the numbers, whatever the attacks."""
     facts = {name: value for name, value in job.facts.items() if name in _DECIDING}
+    there = environment(device_of(job.model))
     return {
         **facts,
         "weights": _weights(job.model),
@@ -207,22 +213,44 @@ def _setting(job: Job, x: Tensor, y: Tensor) -> dict[str, Any]:
         "batch": len(x),
         "n": [len(job.few), len(job.whole)],
         "seed": job.seed,
-        "processes": engine.processes().world,
-        "torch": torch.__version__,
-        "threads": torch.get_num_threads(),
+        "matmul": torch.get_float32_matmul_precision(),
+        "layout": _layout(job.model),
         "adversarial": str(job.adversarial),
+        "where": {name: there[name] for name in _WHERE},
     }
 
 
 _DECIDING = ("dataset", "split", "device", "recipe", "model")
+_WHERE = ("vicinal", "torch", "accelerator", "processor", "threads", "processes")
 
 
-def _keys(attacks: Mapping[str, Attack]) -> dict[str, str]:
+def _layout(model: nn.Module) -> str:
+    """Say how the weights of convolutions lie in memory: other kernels round otherwise."""
+    of_images = [weight for weight in model.parameters() if weight.ndim == 4]
+    return "".join(
+        "c" if weight.is_contiguous() else "l" if weight.is_contiguous(memory_format=_LAST) else "?"
+        for weight in of_images
+    )
+
+
+_LAST = torch.channels_last
+
+
+def _asked(job: Job) -> str:
+    """Sum up what was asked of a setting: the attacks, the threat model, and what else."""
+    return digest({
+        "attacks": _keys(job.attacks, device_of(job.model)),
+        "threat": repr(job.threat),
+        "extras": sorted(job.extras),
+    })
+
+
+def _keys(attacks: Mapping[str, Attack], device: torch.device) -> dict[str, str]:
     """Collect what decides the numbers of each attack: its parameters, and its source's weights."""
     sources = {name: getattr(attack, "source", None) for name, attack in attacks.items()}
     return {
         name: digest({
-            "parameters": parameters(attack),
+            "parameters": parameters(attack, device=device),
             "source": _weights(net) if isinstance(net := sources[name], nn.Module) else None,
         })
         for name, attack in attacks.items()
@@ -245,21 +273,30 @@ def _finished(ledger: Path, job: Job) -> list[Record] | None:
     found = team.led(lambda: records.read(ledger / RESULTS))
     if not found:
         return None
-    team.led(lambda: _finish(ledger, job.folder / RESULTS, found))
-    attacks = {one["attack"]: one.get("parameters") for one in found if "attack" in one}
-    done = {name: given for name, given in attacks.items() if name not in {CLEAN, WORST}}
-    wanted = {name: parameters(attack) for name, attack in job.attacks.items()}
-    kinds = {record["kind"] for record in found} - {"evaluation"}
-    return found if done == wanted and kinds == set(job.extras) else None
+    asked = _asked(job)
+    before = team.led(lambda: _text(ledger / _ASKED))
+    team.led(lambda: _finish(ledger, job.folder / RESULTS, found, asked))
+    return found if before == asked and (team.several or _same_images(job, found)) else None
 
 
-def _finish(ledger: Path, file: Path, judged: list[Record]) -> None:
+def _same_images(job: Job, found: list[Record]) -> bool:
+    """Tell whether records are of the images that are there now; reads them all, which is rare."""
+    told = {one["attack"] == CLEAN: one.get("images") for one in found if "attack" in one}
+    pieces = {True: job.whole, **({False: job.few} if False in told else {})}
+    return told == {
+        clean: fingerprint(torch.cat([prints(x, true_class(y)) for x, y in job.batches(piece)]))
+        for clean, piece in pieces.items()
+    }
+
+
+def _finish(ledger: Path, file: Path, judged: list[Record], asked: str) -> None:
     """Write the records once, even if this is killed and begins again, and let the ledger go."""
     made(ledger)
     if not (ledger / RESULTS).exists():
         records.write_text(ledger / _BEFORE, str(len(_texts(file))))
+        records.write_text(ledger / _ASKED, asked)
         records.rewrite(ledger / RESULTS, judged)
-    before = int((ledger / _BEFORE).read_text(encoding="utf-8"))
+    before = int(_text(ledger / _BEFORE))
     there = set(_texts(file)[before:])
     for record in judged:
         if records.line(record) not in there:
@@ -269,6 +306,14 @@ def _finish(ledger: Path, file: Path, judged: list[Record]) -> None:
 
 _BEFORE = "lines-before"
 """In a ledger: how many lines the file of the records had before those of this job."""
+
+
+_ASKED = "asked"
+"""In a ledger: what the job that wrote the records was asked for."""
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8") if file.exists() else ""
 
 
 def _texts(file: Path) -> list[str]:
