@@ -59,16 +59,12 @@ def test_names_sets_and_both() -> None:
 
 @pytest.mark.parametrize("name", corruptions.SETS)
 def test_a_set_is_its_names_in_order(name: str) -> None:
-    if not corruptions.CORRUPTIONS.keys() >= set(corruptions.SETS[name]):
-        pytest.skip("a corruption of this set is not built")
     assert tuple(read_corruptions(name)) == corruptions.SETS[name]
     more = read_corruptions(f"{name},gaussian_noise")
     assert tuple(more)[: len(corruptions.SETS[name])] == corruptions.SETS[name]
 
 
 def test_the_original_textures_are_the_frosts() -> None:
-    if "frost" not in corruptions.CORRUPTIONS:
-        pytest.skip("frost is not built")
     found = read_corruptions("frost,fog", frost=Path("textures"))
     assert found["frost"] != corruptions.CORRUPTIONS["frost"]
     assert found["fog"] is corruptions.CORRUPTIONS["fog"]
