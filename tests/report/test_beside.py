@@ -39,6 +39,13 @@ def test_means_stand_side_by_side_and_the_last_counts() -> None:
     assert len(notes) == 1
 
 
+def test_a_corruption_of_our_own_is_marked() -> None:
+    own = [{**r, "comparable": r.get("corruption") != "snow"} for r in judged(8)]
+    tables, notes = beside_tables(beside({"a": own, "b": judged(6)}))
+    assert [row[0] for row in tables[0].rows][:2] == ["fog", "snow *"]
+    assert any(note.startswith("* not the published corruption") for note in notes)
+
+
 def test_what_was_judged_otherwise_is_told() -> None:
     _, notes = beside_tables(beside({"a": judged(8), "b": judged(8, n=20)}))
     assert "fog, b: images 20, not 10; not to be compared." in notes

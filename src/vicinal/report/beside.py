@@ -49,7 +49,11 @@ def _under(records: Sequence[Record]) -> dict[str, Any]:
     for parts, end in _groups(records):
         setting = {key: end.get(key) for key in ("n", "severities", "files")}
         for part in parts:
-            by_name[part["corruption"]] = {"accuracy": part["accuracy"], "setting": setting}
+            by_name[part["corruption"]] = {
+                "accuracy": part["accuracy"],
+                "comparable": part.get("comparable", True),
+                "setting": setting,
+            }
         if "over" in end:
             names = ("accuracy", "clean_accuracy", "robustness_score", "mce", "baseline")
             setting = {**setting, "over": end["over"]}
@@ -114,11 +118,14 @@ def _corruptions(found: Mapping[str, Any], notes: list[str]) -> list[Section]:
     rows = []
     for name in names:
         cells = [found[model]["by_name"].get(name) for model in models]
-        rows.append((name, *(_share(cell, "accuracy") for cell in cells)))
+        own = any(cell is not None and not cell["comparable"] for cell in cells)
+        rows.append((f"{name} *" * own or name, *(_share(cell, "accuracy") for cell in cells)))
         notes += _unlike(cells, models, name)
     means = [found[model]["means"] for model in models]
     rows += [row for row in _means(means) if any(word != NOTHING for word in row[1:])]
     notes += _unlike(means, models, "mean")
+    if any(row[0].endswith(" *") for row in rows):
+        notes.append("* not the published corruption: in no mean.")
     if any(means):
         notes.append("R: mean over clean accuracy of the same images, to be read beside it.")
     return [_section("accuracy under corruptions, %", ("corruption", *models), rows)]
