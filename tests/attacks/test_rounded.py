@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,18 @@ import catalog
 import laws
 import nets
 from vicinal._checks import InputError
-from vicinal.attacks import CWL2, FGSM, PGD, Rounded, Transfer
+from vicinal.attacks import (
+    APGD,
+    CWL2,
+    FAB,
+    FGSM,
+    PGD,
+    AutoAttack,
+    Result,
+    Rounded,
+    Square,
+    Transfer,
+)
 from vicinal.evaluation.threat import threat_of
 from vicinal.gradients import clean_logits
 from vicinal.maths.balls import to_levels
@@ -90,3 +102,62 @@ def test_the_norm_is_the_attacks_own_or_the_one_that_is_given() -> None:
     options: Any = {"norm": "l1"}
     with pytest.raises(InputError, match="`norm`"):
         Rounded(attack=FGSM(eps=0.1), **options)
+
+
+LEVELS = 20
+BALLS: dict[str, Any] = {
+    "linf": {"eps": LEVELS / 255},
+    "l2": {"eps": 0.6, "norm": "l2"},
+}
+SEARCHES: dict[str, Any] = {
+    "apgd": lambda ball: APGD(**ball, steps=10, channels_last=True, folded=True),
+    "fab": lambda ball: FAB(**ball, steps=10, targets=3),
+    "square": lambda ball: Square(**ball, queries=100),
+    "autoattack": lambda ball: AutoAttack(
+        **ball,
+        attacks={
+            "apgd-ce": APGD(**ball, steps=5),
+            "fab-t": FAB(**ball, steps=10, targets=3),
+            "square": Square(**ball, queries=20),
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("norm", BALLS)
+@pytest.mark.parametrize("name", SEARCHES)
+def test_pictures_in_float32_are_judged_again_and_stay_in_the_ball(
+    trained: nn.Module, digits: tuple[Tensor, Tensor], name: str, norm: str
+) -> None:
+    """No pixel goes one level too far, and what the rounding undoes is no success."""
+    x, y = digits[0][:60], digits[1][:60]
+    attack = SEARCHES[name](BALLS[norm])
+    plain = attack(trained, x, y, rng=seeded())
+    result = Rounded(attack=attack)(trained, x, y, rng=seeded())
+    levels, clean = (255 * result.adv).round(), (255 * x).round()
+    assert torch.equal(result.adv, levels / 255)
+    moved = (levels - clean).flatten(1)
+    if norm == "linf":
+        assert int(moved.abs().max()) == LEVELS
+    else:
+        assert float(moved.double().norm(dim=1).max()) <= 0.6 * 255 * (1 + 1e-6)
+    assert torch.equal(result.success, clean_logits(trained, levels / 255).argmax(dim=1) != y)
+    assert 0 < int(result.success.sum()) < 60
+    if name == "fab":
+        assert bool((plain.success & ~result.success).any())
+
+
+def test_who_broke_an_image_is_named_only_where_it_is_broken_still() -> None:
+    def said(model: nn.Module, x: Tensor, y: Tensor, *, rng: Any = None) -> Result:
+        found = FGSM(eps=0.0)(model, x, y)
+        return replace(found, broken_by=("clean", "apgd-ce", None, None))
+
+    x, y = batch(4)
+    model = nets.smooth_net()
+    x = (x * 255).round() / 255
+    own = clean_logits(model, x).argmax(dim=1)
+    y = torch.where(torch.tensor([True, False, True, False]), (own + 1) % 5, own)
+    result = Rounded(attack=said, norm="linf")(model, x, y)
+    assert result.success.tolist() == [True, False, True, False]
+    assert result.broken_by == ("clean", None, "rounding", None)
+    assert Rounded(attack=FGSM(eps=0.1))(model, x, y).broken_by is None

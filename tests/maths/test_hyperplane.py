@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
@@ -11,10 +13,20 @@ from torch import Tensor
 
 from oracles.boundary import least_change
 from vicinal._typing import Norm
+from vicinal.maths import hyperplane
 from vicinal.maths.balls import distance
 from vicinal.maths.hyperplane import reach_hyperplane
 
 NORMS: tuple[Norm, ...] = ("linf", "l2")
+
+
+@pytest.fixture(params=["newton", "sort"], scope="module", autouse=True)
+def solver(request: pytest.FixtureRequest) -> Iterator[str]:
+    """What a processor does, and what a device does that must not be waited for."""
+    with pytest.MonkeyPatch.context() as patched:
+        if request.param == "sort":
+            patched.setattr(hyperplane, "_by_newton", hyperplane._by_sort)
+        yield request.param
 
 
 def problems(n: int, pixels: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -102,3 +114,45 @@ def test_no_weight_no_rise_and_no_number_move_nothing(norm: Norm) -> None:
     assert torch.equal(reach_hyperplane(x, w * torch.nan, torch.ones(2), norm=norm), nothing)
     half = x.bfloat16()
     assert reach_hyperplane(half, w.bfloat16(), torch.ones(2), norm=norm).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_corners_of_every_size_are_passed_in_few_rounds(
+    norm: Norm, solver: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rooms and weights that halve from pixel to pixel: a corner for every one of them."""
+    halves = 0.5 ** torch.arange(40, dtype=torch.float64)
+    x = (1 - halves).view(1, 1, 1, -1).expand(39, -1, -1, -1)
+    w = halves.flip(0).view(1, 1, 1, -1).expand_as(x)
+    ends = 1 - x.flatten(1)
+    pace = w.flatten(1) if norm == "l2" else torch.ones_like(ends)
+    levels = (ends / pace)[0].sort().values
+    between = ((levels[:-1] + levels[1:]) / 2).unsqueeze(1)
+    rounds = []
+    equal = torch.equal
+
+    def counted(one: Tensor, other: Tensor) -> bool:
+        rounds.append(one)
+        return equal(one, other)
+
+    monkeypatch.setattr(torch, "equal", counted)
+    moved = torch.minimum(between * pace, ends)
+    found = reach_hyperplane(x, w, (w.flatten(1) * moved).sum(dim=1), norm=norm)
+    torch.testing.assert_close(found.flatten(1), moved, rtol=1e-6, atol=0)
+    assert len(rounds) <= 50
+    assert (len(rounds) > 5) == (solver == "newton")
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_rise_that_is_no_number_stays_with_its_image(norm: Norm) -> None:
+    x, w, rise = problems(6, 12, seed=4)
+    w[:, 0, 0, 0] = 0.0
+    plain = reach_hyperplane(x, w, rise, norm=norm)
+    rise[0], rise[1], rise[2] = torch.nan, torch.inf, -torch.inf
+    found = reach_hyperplane(x, w, rise, norm=norm)
+    ends = torch.where(w > 0, 1 - x, torch.where(w < 0, -x, torch.zeros_like(x)))
+    assert bool(found[0].isnan().any())
+    torch.testing.assert_close(found[1], ends[1], rtol=0, atol=1e-12)
+    down = torch.where(w > 0, -x, torch.where(w < 0, 1 - x, torch.zeros_like(x)))
+    torch.testing.assert_close(found[2], down[2], rtol=0, atol=1e-12)
+    torch.testing.assert_close(found[3:], plain[3:], rtol=1e-9, atol=1e-12)

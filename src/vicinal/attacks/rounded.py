@@ -31,7 +31,8 @@ class Rounded:
 
     Every image stays in the attack's own ball: where the nearest level lies outside, a pixel takes
     the nearest one within (linf), or the image is rounded towards the clean one (l2). Who was
-    fooled by the unrounded image alone is not searched on.
+    fooled by the unrounded image alone is not searched on. Where the attack is made of several,
+    `broken_by` names who broke an image that is broken still, or "rounding" alone.
 
     Args:
         attack: The attack.
@@ -76,16 +77,18 @@ class Rounded:
         adv = to_levels(found.adv, detached(x), eps=eps, norm=norm)
         with undisturbed(x):
             said = checked(clean_logits(model, adv), detached(y)).argmax(dim=1)
+        wrong = said != true_class(detached(y))
         target, spent = getattr(found, "target", None), getattr(found, "spent", None)
         result = Result(
             adv=adv,
-            success=said != true_class(detached(y)),
+            success=wrong,
             norms=distance(adv, detached(x), norm=self._measure()),
             passes=Passes(found.passes.forward + 1, found.passes.backward),
             seconds=time.perf_counter() - began,
             target=target,
             target_hit=None if target is None else said == target,
             clean_correct=getattr(found, "clean_correct", None),
+            broken_by=_broken_by(getattr(found, "broken_by", None), wrong),
         )
         if spent is None:
             return result
@@ -99,6 +102,16 @@ class Rounded:
         """Give the radius of the attack's own ball, infinity for none, and its norm."""
         eps, norm = _found(self.attack, "eps"), _found(self.attack, "norm")
         return math.inf if eps is None else eps, norm or self.norm or "linf"
+
+
+def _broken_by(
+    names: tuple[str | None, ...] | None, wrong: Tensor
+) -> tuple[str | None, ...] | None:
+    """Keep the names of those that broke an image where it is still broken."""
+    if names is None:
+        return None
+    pairs = zip(names, wrong.tolist(), strict=True)
+    return tuple((name or "rounding") if still else None for name, still in pairs)
 
 
 def _found(attack: Any, name: str) -> Any:  # ruff: ignore[any-type] — a field of any attack

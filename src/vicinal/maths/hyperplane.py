@@ -4,7 +4,8 @@ r"""The nearest point of a hyperplane within the pixel range: the projection ins
 
 Every pixel moves the way its weight says: for linf all at one pace, for l2 at the pace of the
 weight, and each stops where the range ends. How far they go solves one piecewise linear equation,
-exactly, after a sort (Croce and Hein 2020, section 2.2; not here: l1).
+exactly: after a sort (Croce and Hein 2020, section 2.2), or on the processor by Newton's method,
+many times as fast. Not here: l1.
 """
 
 from __future__ import annotations
@@ -40,20 +41,48 @@ def reach_hyperplane(x: Tensor, w: Tensor, rise: Tensor, *, norm: Norm = "linf")
         tensor([0.1500, 0.3000])
     """
     flat = widen(torch.nan_to_num(w)).flatten(1)
+    weight = flat.abs()
     # Scaled by its largest entry first: squares of tiny gradients would underflow to zero.
-    largest = flat.abs().amax(dim=1, keepdim=True)
-    scale = torch.where(largest > 0, largest, torch.ones_like(largest))
-    flat, goal = flat / scale, widen(rise).unsqueeze(1) / scale
-    way = torch.where(goal < 0, -flat.sign(), flat.sign())
-    at = widen(x).flatten(1)
-    room = torch.where(way > 0, 1 - at, at) * way.abs()
-    pace = flat.abs() if norm == "l2" else way.abs()
-    level = _level(flat.abs(), pace, room, goal.abs())
+    largest = weight.amax(dim=1, keepdim=True)
+    one = torch.ones_like(largest)
+    scale = torch.where(largest > 0, largest, one)
+    weight, goal = weight / scale, widen(rise).unsqueeze(1) / scale
+    way = torch.where(goal < 0, -one, one) * flat.sign()
+    # Up to 1 or down to 0; none where the weight is zero.
+    room = way.clamp_min(0) - way * widen(x).flatten(1)
+    pace = weight if norm == "l2" else way.abs()
+    # Newton's method looks whether it is done, for which a device would have to be waited for.
+    solve = _by_newton if x.device.type == "cpu" else _by_sort
+    level = solve(weight, pace, room, goal.abs())
     return (way * torch.minimum(level * pace, room)).view_as(x).to(x.dtype)
 
 
-def _level(weight: Tensor, pace: Tensor, room: Tensor, goal: Tensor) -> Tensor:
-    """Solve sum_i weight_i min(level * pace_i, room_i) = goal for the level of each row."""
+def _by_newton(weight: Tensor, pace: Tensor, room: Tensor, goal: Tensor) -> Tensor:
+    """Solve sum_i weight_i min(level * pace_i, room_i) = goal for the level of each row.
+
+    The sum is concave in the level, so its tangents reach the goal before it does: every round is
+    at the next corner at least, and halves the gap or the slope.
+
+    Returns:
+        Levels, shape (N, 1).
+    """
+    full, steep, top = weight * room, weight * pace, torch.finfo(goal.dtype).max
+    level = before = torch.zeros_like(goal)
+    slope = steep.sum(dim=1, keepdim=True)
+    while True:
+        ahead = torch.maximum(level, (goal - before) / slope).clamp_max(top)
+        # Out of reach: every pixel is at its end already.
+        level = torch.where(slope > 0, ahead, level)
+        # In place, a comparison makes numbers, which is faster than what makes truth values.
+        rising = (level * pace).lt_(room)
+        last, slope = slope, (steep * rising).sum(dim=1, keepdim=True)
+        if torch.equal(last, slope):
+            return level
+        before = (full * (1 - rising)).sum(dim=1, keepdim=True)
+
+
+def _by_sort(weight: Tensor, pace: Tensor, room: Tensor, goal: Tensor) -> Tensor:
+    """Solve the same equation without a look at any number."""
     ends, order = (room / torch.where(pace > 0, pace, torch.ones_like(pace))).sort(dim=1)
     full = (weight * room).gather(1, order)
     slope = (weight * pace).gather(1, order)
