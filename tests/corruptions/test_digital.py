@@ -54,6 +54,11 @@ def test_the_box_filter_equals_pillows_at_every_size(n: int) -> None:
     for size in {1, 2, n // 4, n // 3, n // 2, int(n * 0.6), n - 1, n, n + 1, 2 * n + 1}:
         wanted = np.asarray(Image.fromarray(grey).resize((3, size), Image.Resampling.BOX))
         assert np.array_equal(box_resized(levels, size).byte().numpy(), wanted), size
+        columns = levels.mT.clone()
+        across = box_resized(columns, size, dim=-1)
+        assert np.array_equal(across.mT.byte().numpy(), wanted), size
+        # Where a gradient is asked for, columns are selected another way.
+        assert torch.equal(box_resized(columns.requires_grad_(), size, dim=-1), across), size
 
 
 def test_pixelate_at_224_leaves_blocks_of_four_and_one_pixel_at_least() -> None:
@@ -77,6 +82,17 @@ def test_jpeg_equals_pillow(
     quality = int(corruptions.jpeg_compression.constant(severity, x.shape, preset))
     for image, row in zip(x, got, strict=True):
         assert np.array_equal(row, oracle.jpeg(pictures.array(image), quality))
+
+
+@pytest.mark.parametrize("name", ["pixelate", "jpeg_compression"])
+def test_pictures_may_lie_in_memory_in_any_order(name: str) -> None:
+    x = pictures.batch(2, size=(31, 40))
+    keys = torch.arange(2)
+    wanted = corruptions.CORRUPTIONS[name](x, severity=2, keys=keys)
+    last = x.to(memory_format=torch.channels_last)
+    before = last.clone()
+    assert torch.equal(corruptions.CORRUPTIONS[name](last, severity=2, keys=keys), wanted)
+    assert torch.equal(last, before)
 
 
 def test_a_second_jpeg_changes_less_than_the_first() -> None:

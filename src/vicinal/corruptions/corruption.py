@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -38,7 +38,8 @@ SLACK = 2.0**-12
 _CHUNK = {"cpu": 1 << 20}
 _LARGE_CHUNK = 1 << 26
 _HUGE_PAGE = 1 << 21
-_SPARE = 28 << 20
+_WORK_BLOCKS = 8
+_STOPPER = 1 << 17
 
 C = TypeVar("C")
 D = TypeVar("D")
@@ -227,8 +228,9 @@ class Corruption(ABC, Generic[C, D]):
             return torch.cat([self.apply(part, draw, quantize=False) for part, draw in parts])
         # Written as they come, so that a part's memory serves the next one too.
         out = _empty_like(x)
-        for place, (part, draw) in zip(torch.split(out, _chunk_size(x)), parts, strict=True):
-            self._write(part, draw, place, quantize=quantize)
+        with _memory_kept(x):
+            for place, (part, draw) in zip(torch.split(out, _chunk_size(x)), parts, strict=True):
+                self._write(part, draw, place, quantize=quantize)
         return out
 
     def _checked_shape(self, shape: Sequence[int]) -> tuple[int, int, int]:
@@ -266,8 +268,6 @@ def _chunk_size(x: Tensor) -> int:
 
 def _empty_like(x: Tensor) -> Tensor:
     """Reserve contiguous memory for images of that shape."""
-    if x.device.type == "cpu":
-        _keep_freed_memory()
     size = x.numel() * x.element_size()
     if x.device.type != "cpu" or size < 2 * _HUGE_PAGE:
         return torch.empty(x.shape, dtype=x.dtype, device=x.device)
@@ -275,14 +275,26 @@ def _empty_like(x: Tensor) -> Tensor:
     return torch.from_numpy(np.empty(size, np.uint8)).view(x.dtype).view(x.shape)
 
 
-@cache
-def _keep_freed_memory() -> None:
-    """Let the C library keep what a part gives back, for the next part, up to twice `_SPARE`.
+@contextmanager
+def _memory_kept(x: Tensor) -> Generator[None]:
+    """Have the parts of a call work in the same memory, which goes back when the call ends.
 
-    Its limit is as high as the largest block that was ever given back, untouched ones too; others'
-    allocators do nothing of the kind, and lose nothing.
+    A C library hands free memory back to the system from its end, so each part would begin by
+    asking for fresh pages. While a little block behind it is held, what lies before it stays.
     """
-    torch.empty(_SPARE, dtype=torch.uint8)
+    if x.device.type != "cpu" or len(x) <= _chunk_size(x):
+        yield
+        return
+    block = _CHUNK["cpu"] * x.element_size()
+    # The first of a size may be the system's own; it goes back, and the next ones lie in a row.
+    torch.empty(block, dtype=torch.uint8)
+    row = [torch.empty(block, dtype=torch.uint8) for _ in range(_WORK_BLOCKS)]
+    stopper = torch.empty(_STOPPER, dtype=torch.uint8)
+    row.clear()
+    try:
+        yield
+    finally:
+        del stopper
 
 
 def _placed(draw: D, device: torch.device, dtype: torch.dtype) -> D:

@@ -60,8 +60,7 @@ class ElasticTransform(Corruption[tuple[float, ...], Bend]):
 
     Differs from the original: nothing but the random stream; where a side is not the other, the
     centre is that of the picture (the original exchanged the axes).
-    Cost: two uniform draws per pixel, 4 matrix products, two readings of the picture; about 3 ms
-    for a picture of 224 pixels.
+    Cost: two uniform draws per pixel, 4 matrix products, two readings of the picture.
     """
 
     name: ClassVar[str] = "elastic_transform"

@@ -48,7 +48,7 @@ class GaussianNoise(Corruption[float, Field]):
         torch.Size([1, 1, 2, 2])
 
     Differs from the original: nothing but the random stream.
-    Cost: a normal draw per value, about 0.5 ms for a picture of 224 pixels.
+    Cost: a normal draw per value, which takes most of the time; two passes over the picture.
     """
 
     name: ClassVar[str] = "gaussian_noise"
@@ -73,7 +73,7 @@ class SpeckleNoise(Corruption[float, Field]):
         False
 
     Differs from the original: nothing but the random stream.
-    Cost: a normal draw per value, about 0.5 ms for a picture of 224 pixels.
+    Cost: a normal draw per value, which takes most of the time; two passes over the picture.
     """
 
     name: ClassVar[str] = "speckle_noise"
@@ -100,7 +100,7 @@ class ImpulseNoise(Corruption[float, Field]):
 
     Differs from the original: one uniform number u per value serves both of its draws, which value
     and which kind: u < c hits, u < c/2 is salt.
-    Cost: a uniform draw per value, about 0.4 ms for a picture of 224 pixels.
+    Cost: a uniform draw per value, which takes most of the time; three passes over the picture.
     """
 
     name: ClassVar[str] = "impulse_noise"
@@ -131,7 +131,7 @@ class ShotNoise(Corruption[float, Field]):
 
     Differs from the original: the count is the quantile of one uniform number (`poisson`), equal
     in distribution, so that draw and image stay apart.
-    Cost: a uniform draw per value and two look-ups, about 1 ms for a picture of 224 pixels.
+    Cost: a uniform draw per value, and two look-ups in tables of 256 laws.
     """
 
     name: ClassVar[str] = "shot_noise"

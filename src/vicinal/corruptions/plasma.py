@@ -101,7 +101,7 @@ class Fog(Corruption[tuple[float, float], Haze]):
         True
 
     Differs from the original: nothing but the random stream.
-    Cost: a uniform draw per point of the map, about 0.6 ms for a picture of 224 pixels.
+    Cost: a uniform draw per point of the map, about ten passes over the map, four over the picture.
     """
 
     name: ClassVar[str] = "fog"
