@@ -73,8 +73,13 @@ def test_failures_are_listed(tmp_path: Path) -> None:
     assert "Failed: train a: why." in notes(make_plan(request), {"train a": "why."})
 
 
-def test_what_is_not_built_yet_and_the_sources_of_examples_are_told(tmp_path: Path) -> None:
-    assert "Not yet: norms of input gradients, not built" in text("bat/table-2", tmp_path)
+def test_what_is_no_accuracy_and_the_sources_of_examples_are_told(tmp_path: Path) -> None:
+    told = text("bat/table-2", tmp_path)
+    assert "Not yet" not in told
+    assert "gradient at a clean image, pixels scaled to [-1, 1]; in [0, 1] it is four " in told
+    assert "digits: input gradients on all 500 test images" in told
+    assert "clean error" not in told
+    assert "Squared gradient" not in text("bat/table-1", tmp_path)
     told = text("m-tlat/table-1", tmp_path)
     assert "Not yet" not in told
     assert "Black-box from m-tlat/imagenet-100-vgg16: " in told

@@ -141,7 +141,7 @@ def test_what_cannot_be_measured_says_why_by_its_status(
         found = (cell_record(plan, {}, cell=cell, command="c") for cell in plan.cells)
         return {record["status"] for record in found}
 
-    assert statuses("bat/table-2", "smoke") == {"not yet"}
+    assert statuses("bat/table-2", "smoke") == {"not run"}
     assert statuses("bat/table-9", "smoke") == {"cited", "not run"}
     assert statuses("bat/table-9", "full") == {"cited", "no data"}
     assert statuses("m-tlat/table-1", "smoke") == {"not run"}

@@ -236,7 +236,14 @@ def test_examples_of_another_net_come_from_its_own_recipe(tmp_path: Path) -> Non
     assert black.task.part == "by imagenet-100-vgg16 erm"
 
 
-def test_what_is_cited_or_not_built_yet_is_not_planned(tmp_path: Path) -> None:
-    assert plan("bat/table-2", tmp_path).steps == []
+def test_all_norms_of_a_net_are_one_measurement(tmp_path: Path) -> None:
+    steps = plan("bat/table-2", tmp_path, seeds=(0,)).steps
+    judged = [step.task for step in steps if isinstance(step.task, Evaluating)]
+    assert len(judged) == len(trainings(steps)) == 2
+    for task in judged:
+        assert [one.attack for one in task.measurements] == ["input_gradients(loss=ce)"]
+
+
+def test_what_is_cited_is_not_planned(tmp_path: Path) -> None:
     cited = plan("avmixup/table-3", tmp_path, seeds=(0,))
     assert trainings(cited.steps) == ["avmixup-seed0"]

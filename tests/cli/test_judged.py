@@ -6,10 +6,12 @@ from argparse import Namespace
 from pathlib import Path
 
 import pytest
+from torch import nn
 
 from vicinal._checks import InputError
+from vicinal.attacks import Transfer
 from vicinal.cli import command
-from vicinal.cli.judged import folder_of, job_of, seconds_of
+from vicinal.cli.judged import _source, folder_of, job_of, seconds_of
 
 MODEL = ["--model", "vicinal.models:digits_net(width=4)", "--dataset", "digits"]
 
@@ -71,6 +73,7 @@ def test_a_suite_joins_the_attacks_and_a_budget_leaves_out() -> None:
         (["--eps", "much"], "must be a number such as 8/255"),
         (["--verdict"], "must be given --eps"),
         (["--attack", "fgsm"], "must say its budget"),
+        (["--source", "OTHER"], "--source goes with --suite or --verdict"),
     ],
 )
 def test_what_is_missing_is_one_sentence(words: list[str], sentence: str) -> None:
@@ -82,6 +85,27 @@ def test_the_verdict_takes_the_ball_of_the_attacks_where_nobody_names_one() -> N
     _, _, extras = job_of(_args(*MODEL, "--attack", "fgsm(eps=0.3)", "--strict"))
     assert extras is not None
     assert (extras.eps, extras.verdict) == (0.3, True)
+
+
+def test_a_source_is_tried_by_the_suite_and_by_the_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = nn.Flatten()
+    monkeypatch.setattr("vicinal.recipes.run.load", lambda path, device: net)
+    words = [*MODEL, "--suite", "standard", "--eps", "0.1", "--verdict", "--n", "8"]
+    job, _, extras = job_of(_args(*words, "--source", "OTHER"))
+    transfer = job.attacks["transfer-pgd-20"]
+    assert isinstance(transfer, Transfer)
+    assert extras is not None
+    assert transfer.source is net is extras.source
+    without, _, extras = job_of(_args(*words))
+    assert extras is not None
+    assert extras.source is None
+    assert set(job.attacks) - set(without.attacks) == {"transfer-pgd-20"}
+
+
+def test_a_model_is_no_source_of_its_own(tmp_path: Path) -> None:
+    args = _args(str(tmp_path), "--verdict", "--source", f"{tmp_path}/../{tmp_path.name}")
+    with pytest.raises(InputError, match="`--source` must be another net"):
+        _source(args, device="cpu")
 
 
 def test_the_command_repeats_it_with_what_was_left_open() -> None:

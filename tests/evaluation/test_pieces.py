@@ -12,7 +12,8 @@ from vicinal import attacks
 from vicinal._checks import InputError
 from vicinal._typing import Attack
 from vicinal.evaluation import evaluate
-from vicinal.evaluation.pieces import InPieces
+from vicinal.evaluation.pieces import InPieces, Pieces
+from vicinal.maths.share import Share
 
 
 class Small(nn.Module):
@@ -49,6 +50,7 @@ def _attacks(source: nn.Module) -> dict[str, Attack]:
         "pgd": pgd,
         "random": attacks.PGD(eps=0.1, step_size=0.03, steps=2, target="random"),
         "transfer": attacks.Transfer(source=source, attack=pgd),
+        "rounded": attacks.Rounded(attack=attacks.Transfer(source=source, attack=pgd)),
     }
 
 
@@ -122,3 +124,33 @@ def test_pieces_give_the_gradients_of_the_whole() -> None:
     torch.testing.assert_close(first, wanted)
     assert torch.equal(first, again)
     assert all(weight.grad is None for weight in net.parameters())
+
+
+def test_backward_runs_in_the_arithmetic_of_forward() -> None:
+    """As a search in bfloat16 does it: its autocast is over when the gradient is taken."""
+    net, seen = nn.Linear(4, 3), list[torch.dtype]()
+    net.register_forward_hook(lambda _, __, z: seen.append(z.dtype))
+    x = torch.rand(5, 4).requires_grad_(True)
+    for inside, outside in ((True, False), (False, True)):
+        seen.clear()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=inside):
+            z = InPieces(net, size=2)(x)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=outside):
+            torch.autograd.grad(z.float().sum(), x)
+        assert seen == 6 * [torch.bfloat16 if inside else torch.float32]
+
+
+def test_a_second_try_draws_what_the_first_drew_also_of_a_share() -> None:
+    rng = Share(rank=0, world=2)
+    rng.manual_seed(3)
+    drawn = list[tuple[float, float]]()
+
+    def call(wrap: object) -> None:
+        del wrap
+        own = float(torch.rand((), generator=rng.alone)), float(torch.rand((), generator=rng))
+        drawn.append(own)
+        if len(drawn) == 1:
+            raise torch.OutOfMemoryError("out of memory")
+
+    Pieces().run(call, n=8, rng=rng)
+    assert drawn[0] == drawn[1]

@@ -302,3 +302,27 @@ def test_records_hold_the_verdict_on_every_image() -> None:
         assert torch.equal(right, told)
         low, high = record["interval"]
         assert 0 <= low <= record["accuracy"] <= high <= 1
+
+
+def test_the_median_distance_counts_the_wrong_as_0_and_the_unbroken_as_infinite() -> None:
+    clean = Verdicts(
+        correct=torch.tensor([True, True, True, False, True]),
+        norms=torch.zeros(5),
+        forward=5,
+        backward=0,
+        seconds=0.0,
+    )
+
+    def median(unbroken: list[bool], *, eps: float = math.inf) -> object:
+        found = replace(
+            clean,
+            correct=torch.tensor(unbroken),
+            norms=torch.tensor([1.0, 2.0, 3.0, 9.0, 4.0]),
+            about=About(threat=Threat(norm="l2", eps=eps), access="", parameters={}),
+        )
+        return Results(verdicts={"clean": clean, "cw": found}).records[1].get("distance_median")
+
+    assert median([False] * 5) == 2.0  # of 0, 1, 2, 3, 4
+    assert median([True, False, False, False, False]) == 3.0
+    assert median([True, True, True, False, False]) == math.inf
+    assert median([False] * 5, eps=1.0) is None

@@ -25,8 +25,8 @@ def test_its_last_iterate_is_that_of_the_attack(norm: str, loss: str) -> None:
     assert torch.equal(found.success, exact.success)
     assert torch.equal(found.norms, exact.norms)
     assert found.passes == exact.passes
-    assert trace.correct.shape == (5, 9)
-    assert torch.equal(trace.correct[-1], ~found.success)
+    assert found.trail.shape == (9, 5)
+    assert torch.equal(found.trail[:, -1], ~found.success)
     assert (trace.eps, trace.norm) == (0.2, norm)
 
 

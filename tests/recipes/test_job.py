@@ -8,20 +8,23 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from vicinal import engine, models, records
 from vicinal._checks import InputError
 from vicinal._typing import Attack
-from vicinal.attacks import FGSM, PGD, UniformNoise
+from vicinal.attacks import FGSM, PGD, Rounded, Transfer, UniformNoise
 from vicinal.data import Split
 from vicinal.evaluation import Ledger, Threat, adversarial
+from vicinal.evaluation.comparing import compared
+from vicinal.evaluation.identity import keys_of
 from vicinal.evaluation.ledger import digest
 from vicinal.recipes import foreign, job
 from vicinal.recipes.environment import environment
@@ -196,6 +199,7 @@ def test_records_say_what_a_reviewer_asks(whole: list[dict[str, Any]]) -> None:
     assert (clean["indices"], pgd["indices"], pgd["of"]) == ("0..89", "0..59", 90)
     assert clean["images"] != pgd["images"] == worst["images"]
     assert pgd["parameters"]["steps"] == 2
+    assert (pgd["batch_size"], pgd["arithmetic"]) == (25, "float32; matmul highest")
     assert pgd["threat"] == "linf 0.1"
     assert pgd["robustness_score"] == pytest.approx(pgd["accuracy"] / pgd["clean_accuracy"])
     assert {"vicinal", "torch", "threads", "processor"} <= set(pgd["circumstances"])
@@ -284,9 +288,9 @@ def test_a_precision_that_is_chosen_by_the_machine_is_told_and_decides(
     found = job.run(_job(tmp_path, attacks=attacks)).records
     assert found[-1]["parameters"]["precision"] == "bf16"
     device = torch.device("cpu")
-    keys = job._keys(attacks, device)
+    keys = keys_of(attacks, device=device)
     monkeypatch.setattr("vicinal.evaluation.threat.fast_precision", lambda device: "fp32")
-    assert job._keys(attacks, device) != keys
+    assert keys_of(attacks, device=device) != keys
 
 
 def test_a_batch_whose_images_have_changed_is_judged_anew(
@@ -327,3 +331,47 @@ def test_records_that_were_cut_off_are_not_those_of_another_question(
     assert len(found) == len(alone)
     for one, other in zip(found, alone, strict=True):
         assert (one["right"], one.get("threat")) == (other["right"], other.get("threat"))
+
+
+def test_a_transfer_says_on_which_net_its_examples_are_made(tmp_path: Path) -> None:
+    """So that `compare` does not hold transfers of one name from two nets against each other."""
+    found = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        net = models.digits_net(width=2)
+        attacks: dict[str, Attack] = {"t": Transfer(source=net, attack=ATTACKS["fgsm"])}
+        attacks["r"] = Rounded(attack=attacks["t"])
+        folder = tmp_path / str(seed)
+        clean, own, rounded, *_ = job.run(_job(folder, attacks=attacks)).records
+        assert own["source"] == rounded["source"]
+        assert "source" not in clean
+        found.append([clean, own])
+    cells = compared(dict(zip("ab", found, strict=True))).rows
+    assert cells["t"][1] is not None
+    assert cells["t"][1].unlike == "another source"
+
+
+def test_another_net_behind_the_same_weights_is_another_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A foreign model may hold its net in a function: its state dict says nothing."""
+
+    class Held(nn.Module):
+        def __init__(self, net: nn.Module, *, factor: float) -> None:
+            super().__init__()
+            self.call: Callable[[torch.Tensor], torch.Tensor] = lambda x: factor * net(x)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.call(x)
+
+    net = _job(tmp_path).model.eval()
+    nets = [Held(net, factor=1.0), Held(net, factor=-1.0), Held(net, factor=1.0)]
+    assert not nets[0].state_dict()
+    for one in nets[:2]:
+        with monkeypatch.context() as patched:
+            patched.setattr(Ledger, "keep", _deadly(Ledger.keep, at=9))
+            with pytest.raises(_Killed):
+                job.run(_job(tmp_path, model=one))
+    assert len(list(tmp_path.iterdir())) == 2
+    job.run(_job(tmp_path, model=nets[2]))
+    assert len(list(tmp_path.glob("evaluating-*"))) == 1

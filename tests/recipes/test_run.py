@@ -207,7 +207,7 @@ def _set(file: Path, *, classes: int, n: int = 20) -> None:
 def test_a_run_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path, kind: str) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     where = tmp_path / "file" if kind == "a file" else tmp_path / "file" / "run"
-    with pytest.raises(InputError, match="could not make the run folder"):
+    with pytest.raises(InputError, match="could not make the folder"):
         _train(where)
 
 

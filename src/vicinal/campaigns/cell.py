@@ -6,20 +6,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vicinal.campaigns.gradient_norms import norm_in
 from vicinal.campaigns.threats import Threat
 
-__all__ = ["FIELDS", "RATIOS", "Cell"]
+__all__ = ["FIELDS", "RATIOS", "SPREADS", "Cell"]
 
 FIELDS = {
     "top1_error": "error",
     "top5_error": "top5_error",
     "accuracy": "accuracy",
     "robustness_score": "robustness_score",
+    "squared_l2_input_gradient_min": "squared_l2_input_gradient",
+    "squared_l2_input_gradient_mean": "squared_l2_input_gradient",
+    "squared_l2_input_gradient_max": "squared_l2_input_gradient",
 }
 """The field of an evaluation's record that a metric is."""
 
 RATIOS = frozenset({"robustness_score"})
-"""Metrics that tables print as they are; all others are shares, printed in per cent."""
+"""Metrics that are an accuracy over another."""
+
+SPREADS = frozenset(name for name in FIELDS if name.startswith("squared_l2_input_gradient"))
+"""Metrics of input gradients: least, mean and largest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +40,8 @@ class Cell:
         method: The row as the paper prints it.
         key: The row's `--method`.
         condition: Clean, or the attack in words.
-        metric: "top1_error", "top5_error", "accuracy", "robustness_score", or one not built yet.
+        metric: "top1_error", "top5_error", "accuracy", "robustness_score", one of
+            `SPREADS`, or one not built yet.
         threat: The attack; None for clean images.
         paper: The paper's number, if it has one.
         paper_std: Its spread, if it has one.
@@ -65,6 +73,25 @@ class Cell:
             return ()
         other = "" if self.threat is None else self.threat.source_recipe
         return (self.recipe, other) if other else (self.recipe,)
+
+    @property
+    def unit(self) -> int:
+        """By what tables multiply: 100 for shares, printed in per cent, 1 for all else."""
+        return 1 if self.metric in RATIOS | SPREADS else 100
+
+    def number_in(self, record: Mapping[str, Any]) -> float | None:
+        """Read this number.
+
+        Args:
+            record: What was measured.
+
+        Returns:
+            The number as it was measured; None where the record holds none.
+        """
+        if self.metric in SPREADS:
+            return norm_in(dict(record), self.metric, condition=self.condition)
+        found: float | None = record.get(FIELDS.get(self.metric, ""))
+        return found
 
     def is_in(self, record: Mapping[str, Any]) -> bool:
         """Tell whether a measurement holds this number; older versions kept no top-5 error.

@@ -20,6 +20,7 @@ from torch import nn
 from vicinal import data, records
 from vicinal._checks import InputError
 from vicinal.campaigns import provenance
+from vicinal.campaigns.gradient_norms import NORMS, measure_norms
 from vicinal.campaigns.under_corruption import is_corruption, measure_corruption
 from vicinal.evaluation import evaluate
 from vicinal.evaluation.results import CLEAN
@@ -239,6 +240,8 @@ def _measure(
     rng = torch.Generator().manual_seed(zlib.crc32(text.encode()))
     if is_corruption(text):
         found = measure_corruption(net, batches, text, rng=rng)
+    elif text == NORMS:
+        found = measure_norms(net, batches)
     else:
         named = {} if text == CLEAN else {text: attack_words.parse_attack(text, load=_loader(task))}
         judged = evaluate(net, batches, attacks=named, rng=rng).records

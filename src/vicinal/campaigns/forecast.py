@@ -18,6 +18,7 @@ from torch import nn
 
 from vicinal._typing import Attack
 from vicinal.campaigns.cells import BATCH, CLEAN, Evaluating, Measurement, Training
+from vicinal.campaigns.gradient_norms import NORMS, Gradients
 from vicinal.campaigns.plan import Facts, Plan, Request, Step, is_wanted, make_plan, values
 from vicinal.campaigns.progress import epochs
 from vicinal.campaigns.tables import Cell
@@ -286,6 +287,8 @@ class _Trial:
 def _parsed(text: str, net: nn.Module) -> Attack | None:
     if text == CLEAN:
         return None
+    if text == NORMS:
+        return Gradients()
     if is_corruption(text):
         return AllSeverities(text=text)
     return attack_words.parse_attack(text, load=lambda _: net)

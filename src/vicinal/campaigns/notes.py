@@ -6,12 +6,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from vicinal.campaigns.alps_tables import CONTROLS
-from vicinal.campaigns.cell import RATIOS, Cell
+from vicinal.campaigns.cell import RATIOS, SPREADS, Cell
 from vicinal.campaigns.family_claims import told
 from vicinal.campaigns.plan import Facts, Plan
 from vicinal.campaigns.threats import SOURCE_SEED
 from vicinal.campaigns.under_corruption import text_of
 from vicinal.corruptions import SETS
+from vicinal.evaluation.gradients import BAT_SCALE
 from vicinal.recipes import files
 from vicinal.recipes.schema import Recipe
 
@@ -53,6 +54,7 @@ def notes(plan: Plan, failures: Mapping[str, str]) -> list[str]:
         *_images(plan),
         *_attacks([cell for cell in plan.cells if cell.recipe in plan.facts]),
         *_scores([cell for cell in plan.cells if cell.recipe in plan.facts]),
+        *_spreads([cell for cell in plan.cells if cell.recipe in plan.facts]),
         *_claims(plan.cells),
         *_missing(plan),
         *_not_yet(plan.cells),
@@ -99,8 +101,10 @@ def _overrides(plan: Plan) -> list[str]:
 
 def _images(plan: Plan) -> list[str]:
     attacked = any(cell.threat is not None for cell in plan.cells)
+    only = all(cell.metric in SPREADS for cell in plan.cells)
+    what = "input gradients" if only else "clean error"
     return [
-        f"{facts.recipe.dataset}: clean error on all {facts.images:,} {_judged(facts)}"
+        f"{facts.recipe.dataset}: {what} on all {facts.images:,} {_judged(facts)}"
         + _attacked(facts, attacked)
         for facts in plan.facts.values()
     ]
@@ -195,6 +199,15 @@ def _scores(cells: Sequence[Cell]) -> list[str]:
     return [
         "Robustness score: accuracy under the attack over clean accuracy, of the images that are "
         "attacked; read it beside the clean accuracy."
+    ]
+
+
+def _spreads(cells: Sequence[Cell]) -> list[str]:
+    if not any(cell.metric in SPREADS for cell in cells):
+        return []
+    return [
+        f"Squared gradient: squared l2 norm of the cross-entropy's gradient at a clean image, "
+        f"{BAT_SCALE}; in [0, 1] it is four times as large."
     ]
 
 

@@ -1,6 +1,6 @@
 """From what was measured to the records of a table: mean, sample deviation, circumstances.
 
-Shares come back in per cent, ratios as they are. Nothing is rounded here.
+Shares come back in per cent, all else as it is. Nothing is rounded here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from vicinal.campaigns import provenance
-from vicinal.campaigns.cell import FIELDS, RATIOS, Cell
+from vicinal.campaigns.cell import Cell
 from vicinal.campaigns.notes import notes, stand_in
 from vicinal.campaigns.plan import Plan, values
 
@@ -66,13 +66,13 @@ def cell_record(
 
     Returns:
         A record of kind "cell": status "ok" where at least one seed has a value, else "no data",
-        "not yet", "cited", "failed", "not run", or "undefined" of a ratio to nothing.
+        "not yet", "cited", "failed", "not run", or "undefined" of a ratio to nothing and of a
+        mean over none.
     """
     there = values(plan, cell)
-    shares = {seed: record.get(FIELDS.get(cell.metric, "")) for seed, record in there.items()}
-    unit = 1 if cell.metric in RATIOS else 100
-    percent = {seed: unit * share for seed, share in shares.items() if share is not None}
-    mean, std = summary(percent.values())
+    each = {seed: cell.number_in(record) for seed, record in there.items()}
+    found = {seed: cell.unit * number for seed, number in each.items() if number is not None}
+    mean, std = summary(found.values())
     facts = plan.facts.get(str(cell.recipe))
     return {
         "kind": "cell",
@@ -86,16 +86,16 @@ def cell_record(
         "condition": cell.condition,
         "space": None if cell.threat is None else cell.threat.space,
         "metric": cell.metric,
-        "status": "ok" if percent else _status(plan, cell, failures, measured=bool(there)),
+        "status": "ok" if found else _status(plan, cell, failures, measured=bool(there)),
         "paper": cell.paper,
         "paper_std": cell.paper_std,
         "decimals": cell.decimals,
         "decimals_std": cell.decimals_std,
         "mean": mean,
         "std": std,
-        "n": len(percent),
-        "values": list(percent.values()),
-        "seeds": list(percent),
+        "n": len(found),
+        "values": list(found.values()),
+        "seeds": list(found),
         **_measured_as(there.values()),
         "command": command,
     }
@@ -138,7 +138,7 @@ def _status(plan: Plan, cell: Cell, failures: Mapping[str, str], *, measured: bo
         return "no data"
     if cell.lacking:
         return "not yet"
-    if measured and cell.metric in RATIOS:
+    if measured and cell.unit == 1:
         return "undefined"
     place = f"{plan.facts[str(cell.recipe)].folder.name} {cell.key}-seed"
     return "failed" if any(place in task for task in failures) else "not run"

@@ -150,8 +150,6 @@ def row_cell(table: str, row: PaperRow, *, recipe: str | None) -> Cell:
 
 
 def _lacking(row: PaperRow) -> str:
-    if row.metric.startswith("squared_l2_input_gradient"):
-        return "norms of input gradients"
     unknown = row.attack == "corruption" and row.condition not in CORRUPTIONS
     return "corruptions" if unknown else ""
 

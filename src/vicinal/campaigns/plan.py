@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from vicinal import data
 from vicinal._checks import InputError, choice
+from vicinal.campaigns.cell import SPREADS
 from vicinal.campaigns.cells import (
     CLEAN,
     Evaluating,
@@ -24,6 +25,7 @@ from vicinal.campaigns.cells import (
     is_transfer,
     measured,
 )
+from vicinal.campaigns.gradient_norms import NORMS
 from vicinal.campaigns.tables import Cell, cells_of
 from vicinal.campaigns.threats import SOURCE_SEED, source_name
 from vicinal.recipes import files, loading
@@ -362,6 +364,8 @@ def measurement(cell: Cell, facts: Facts) -> Measurement:
     Returns:
         The attack's text and the number of images.
     """
+    if cell.metric in SPREADS:
+        return Measurement(NORMS, facts.images)
     if cell.threat is None:
         return Measurement(CLEAN, facts.images)
     return Measurement(cell.threat.text(std=facts.std), facts.attacked)

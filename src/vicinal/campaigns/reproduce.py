@@ -16,7 +16,6 @@ from typing import Any
 from vicinal import records
 from vicinal._checks import InputError, choice, count
 from vicinal.campaigns import cells
-from vicinal.campaigns.lock import alone
 from vicinal.campaigns.numbers import cell_record, table_record
 from vicinal.campaigns.plan import Plan, Request, checked, make_plan
 from vicinal.campaigns.progress import Event, Listener
@@ -25,6 +24,7 @@ from vicinal.campaigns.tables import known
 from vicinal.campaigns.threats import SOURCE_SEED
 from vicinal.campaigns.workers import Crew, Processes, ThisProcess
 from vicinal.recipes import files
+from vicinal.recipes.lock import alone
 
 __all__ = ["TableResult", "reproduce", "seeds_of"]
 
@@ -121,7 +121,7 @@ def reproduce(
     )
     call = f"reproduce({table!r}, scale={scale!r}, seeds={seeds})"
     checked(request)  # before the lock: a wrong argument leaves no folder behind
-    with alone(request.out):
+    with alone(request.out, work="campaign", option="--out"):
         plan = make_plan(request)
         failures = _run(plan, jobs=jobs, threads=threads, listener=progress)
         found = _records(plan, failures, command or call)

@@ -31,6 +31,7 @@ _EPILOG = """examples:
   vicinal evaluate RUN --attack 'transfer(source="OTHER_RUN", attack=pgd)'
   vicinal evaluate RUN --attack fgsm --per-class
   vicinal evaluate RUN --suite standard --eps 8/255 --n 1000 --budget 10min --verdict
+  vicinal evaluate RUN --suite standard --eps 8/255 --verdict --source OTHER_RUN
   vicinal evaluate RUN --corruptions all
   vicinal evaluate RUN --corruptions fog,snow --severities 1,3,5 --n 1000 --baseline OTHER_RUN
   vicinal evaluate RUN --suite full --eps 8/255 --robustbench entry.json --save-adversarial DIR
@@ -70,6 +71,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "run_dir", nargs="?", metavar="RUN", help="the run folder that `vicinal train` made"
     )
     _add_attacks(parser)
+    _add_looks(parser)
     corruptions.add_corruptions(parser)
     _add_model(parser)
     _add_output(parser)
@@ -101,6 +103,14 @@ def _add_attacks(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--budget", metavar="TIME", help="take of the suite what fits, such as 10min"
+    )
+
+
+def _add_looks(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--source",
+        metavar="RUN",
+        help="another net, a run folder: suite and verdict try its adversarial images here too",
     )
     parser.add_argument(
         "--verdict", action="store_true", help="look for masked gradients, on 200 images"

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from vicinal._errors import InputError
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from vicinal._typing import Attack
     from vicinal.evaluation import Threat
     from vicinal.evaluation.costs import Pace
@@ -85,8 +87,9 @@ def job_of(args: argparse.Namespace) -> tuple[Job, Suite | None, Extras | None]:
     else:
         named = foreign.attacks_of(args.attack, budget=budget, device=where)
         job = _foreign(args, named, device=where)
-    job, chosen = _with_suite(args, job)
-    extras = _extras(args, job)
+    source = _source(args, device=where)
+    job, chosen = _with_suite(args, job, source)
+    extras = _extras(args, job, source)
     if args.robustbench is not None:
         check_once({"parameters": parameters(attack)} for attack in job.attacks.values())
     return (job if extras is None else replace(job, extras=extras.wanted)), chosen, extras
@@ -149,7 +152,27 @@ def _threat(args: argparse.Namespace) -> Threat | None:
     return None if eps is None else Threat(norm=args.norm, eps=eps)
 
 
-def _with_suite(args: argparse.Namespace, job: Job) -> tuple[Job, Suite | None]:
+def _source(args: argparse.Namespace, *, device: str) -> nn.Module | None:
+    """Load the net of --source, whose adversarial images are tried on the one that is judged."""
+    from vicinal.recipes.run import load
+
+    if args.source is None:
+        return None
+    if args.suite is None and not (args.verdict or args.strict):
+        raise InputError(
+            "--source goes with --suite or --verdict; an attack names its own: "
+            "--attack 'transfer(source=\"OTHER_RUN\", attack=pgd)'."
+        )
+    if args.run_dir is not None and Path(args.source).resolve() == Path(args.run_dir).resolve():
+        raise InputError(
+            f"`--source` must be another net than the one that is judged; got {args.source}."
+        )
+    return load(args.source, device=device)
+
+
+def _with_suite(
+    args: argparse.Namespace, job: Job, source: nn.Module | None
+) -> tuple[Job, Suite | None]:
     """Add the attacks of --suite, those that --budget has room for."""
     from vicinal.evaluation.suites import suite
 
@@ -160,14 +183,15 @@ def _with_suite(args: argparse.Namespace, job: Job) -> tuple[Job, Suite | None]:
     eps = _eps(args)
     if eps is None and args.suite != "papers" and args.model is None:
         eps = _recipe_eps(args)
-    chosen = suite(args.suite, eps=eps, norm=args.norm, num_classes=job.num_classes or 10)
+    classes = job.num_classes or 10
+    chosen = suite(args.suite, eps=eps, norm=args.norm, source=source, num_classes=classes)
     if args.budget is not None:
         chosen = _within(job, chosen, seconds_of(args.budget))
     attacks = {**job.attacks, **chosen.attacks}
     return replace(job, attacks=attacks), chosen
 
 
-def _extras(args: argparse.Namespace, job: Job) -> Extras | None:
+def _extras(args: argparse.Namespace, job: Job, source: nn.Module | None) -> Extras | None:
     """Read --verdict, --curve, --gradients; the ball is --eps's, the attacks' or the recipe's."""
     from vicinal.evaluation.threat import prevailing, threat_of
     from vicinal.recipes.extras import Extras
@@ -189,6 +213,7 @@ def _extras(args: argparse.Namespace, job: Job) -> Extras | None:
         verdict=judging,
         curves=args.curve or (),
         gradients=args.gradients,
+        source=source,
         progress=not args.json,
     )
 

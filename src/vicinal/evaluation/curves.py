@@ -10,7 +10,7 @@ fails, which the masking verdict looks for.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -19,10 +19,13 @@ from torch import Tensor
 
 from vicinal._checks import InputError, count
 from vicinal._typing import Attack, AttackResult, Batch, Batches, Model, Passes
-from vicinal.attacks import PGD, Result
+from vicinal.attacks import PGD
 from vicinal.evaluation.evaluate import evaluate
-from vicinal.evaluation.results import CLEAN
-from vicinal.evaluation.trace import Trace
+from vicinal.evaluation.identity import keys_of
+from vicinal.evaluation.ledger import Ledger
+from vicinal.evaluation.preflight import device_of
+from vicinal.evaluation.results import CLEAN, Verdicts
+from vicinal.evaluation.trace import Trace, Traced
 from vicinal.metrics import Interval, wilson
 from vicinal.records import Record
 
@@ -144,6 +147,7 @@ def over_eps(
     eps: Sequence[float],
     chance: float | None = None,
     rng: torch.Generator | None = None,
+    ledger: Ledger | None = None,
 ) -> Curve:
     """Attack with growing radii, and cut the curve where nothing is left to find.
 
@@ -154,6 +158,8 @@ def over_eps(
         eps: Radii, see `radii`.
         chance: The accuracy at which the curve ends; 1/K when not given.
         rng: Where random starts come from; torch's global generator when not given.
+        ledger: Where finished batches are kept and looked for, as `evaluate` has it; `rng` must be
+            given then.
 
     Returns:
         The curve, from eps 0; `raw` has what each attack found by itself.
@@ -177,7 +183,7 @@ def over_eps(
     if len(ats) < 2 or any(low >= high for low, high in pairwise(ats)):
         raise InputError(f"`eps` must hold growing radii above 0; got {tuple(eps)}.")
     attacks = {f"eps {at!r}": attack(at) for at in eps}
-    verdicts = evaluate(model, data, attacks=attacks, rng=rng).verdicts
+    verdicts = _judged(model, data, attacks, rng=rng, ledger=ledger)
     z = verdicts[CLEAN].logits
     least = chance if chance is not None else 0.0 if z is None else 1 / z.shape[1]
     curve = _curve("eps", ats, [verdicts[name].correct for name in (CLEAN, *attacks)])
@@ -188,7 +194,12 @@ def over_eps(
 
 
 def over_steps(
-    model: Model, data: Batch | Batches, attack: PGD, *, rng: torch.Generator | None = None
+    model: Model,
+    data: Batch | Batches,
+    attack: PGD,
+    *,
+    rng: torch.Generator | None = None,
+    ledger: Ledger | None = None,
 ) -> Curve:
     """Tell the accuracy after every step of one search, from a single run of it.
 
@@ -197,6 +208,8 @@ def over_steps(
         data: Batches (x, y), or one pair.
         attack: The search, with as many steps as the curve shall have; one restart, no target.
         rng: Where its start comes from; torch's global generator when not given.
+        ledger: Where finished batches are kept and looked for, as `evaluate` has it; `rng` must be
+            given then.
 
     Returns:
         The curve: at 0 clean images and the start together, then after each step.
@@ -213,9 +226,8 @@ def over_steps(
 
     Cost: the passes of the attack, and the clean images' forward pass.
     """
-    trace = Trace(attack)
-    verdicts = evaluate(model, data, attacks={"steps": trace}, rng=rng).verdicts
-    rows = trace.correct & verdicts[CLEAN].correct
+    verdicts = _judged(model, data, {"steps": Trace(attack)}, rng=rng, ledger=ledger)
+    rows = _trail(verdicts["steps"]) & verdicts[CLEAN].correct
     ats = [float(step) for step in range(attack.steps + 1)]
     return replace(_curve("steps", ats, list(rows)), raw=())
 
@@ -227,6 +239,7 @@ def over_restarts(
     *,
     restarts: int,
     rng: torch.Generator | None = None,
+    ledger: Ledger | None = None,
 ) -> Curve:
     """Tell the accuracy after every restart of an attack.
 
@@ -236,6 +249,8 @@ def over_restarts(
         attack: One that begins at random.
         restarts: How many times it is run; an image that is broken is not attacked again.
         rng: Where the starts come from; torch's global generator when not given.
+        ledger: Where finished batches are kept and looked for, as `evaluate` has it; `rng` must be
+            given then.
 
     Returns:
         The curve, from the clean accuracy at 0.
@@ -252,10 +267,29 @@ def over_restarts(
     clean images' forward pass.
     """
     again = _Again(attack, count("restarts", restarts))
-    verdicts = evaluate(model, data, attacks={"restarts": again}, rng=rng).verdicts
-    rows = [verdicts[CLEAN].correct, *torch.cat(again.parts, dim=1)]
+    verdicts = _judged(model, data, {"restarts": again}, rng=rng, ledger=ledger)
+    rows = [verdicts[CLEAN].correct, *_trail(verdicts["restarts"])]
     ats = [float(each) for each in range(restarts + 1)]
     return replace(_curve("restarts", ats, rows), raw=())
+
+
+def _judged(
+    model: Model,
+    data: Batch | Batches,
+    attacks: Mapping[str, Attack],
+    *,
+    rng: torch.Generator | None,
+    ledger: Ledger | None,
+) -> Mapping[str, Verdicts]:
+    if ledger is not None:
+        ledger = replace(ledger, keys=keys_of(attacks, device=device_of(model)))
+    return evaluate(model, data, attacks=attacks, rng=rng, ledger=ledger).verdicts
+
+
+def _trail(verdicts: Verdicts) -> Tensor:
+    """Give a row (N,) for each stage of an attack that notes them."""
+    trail = verdicts.trail
+    return verdicts.correct[None] if trail is None else trail.T
 
 
 class _Again:
@@ -263,12 +297,11 @@ class _Again:
 
     def __init__(self, attack: Attack, restarts: int) -> None:
         self._attack, self._restarts = attack, restarts
-        self.parts: list[Tensor] = []
         self.eps, self.norm = getattr(attack, "eps", math.inf), getattr(attack, "norm", "linf")
 
     def __call__(
         self, model: Model, x: Tensor, y: Tensor, *, rng: torch.Generator | None = None
-    ) -> Result:
+    ) -> Traced:
         right = torch.ones(len(x), dtype=torch.bool, device=x.device)
         adv, norms = x.clone(), torch.zeros(len(x), device=x.device)
         passes, seconds, noted = Passes(0, 0), 0.0, list[Tensor]()
@@ -280,11 +313,16 @@ class _Again:
                 right[rows] = ~found.success
                 passes, seconds = _added(passes, found, len(rows)), seconds + found.seconds
             noted.append(right.cpu().clone())
-        self.parts.append(torch.stack(noted))
         n = len(x)
         most = Passes(math.ceil(passes.forward / n), math.ceil(passes.backward / n))
-        return Result(
-            adv=adv, success=~right, norms=norms, passes=most, seconds=seconds, spent=passes
+        return Traced(
+            adv=adv,
+            success=~right,
+            norms=norms,
+            passes=most,
+            seconds=seconds,
+            spent=passes,
+            trail=torch.stack(noted, dim=1),
         )
 
 

@@ -242,6 +242,7 @@ def _attacked(
         backward=spent.backward,
         seconds=result.seconds,
         broken_by=_counted(getattr(result, "broken_by", None)),
+        trail=getattr(result, "trail", None),
     )
     return verdicts, result.adv
 
@@ -261,6 +262,7 @@ def _joined(parts: list[Verdicts]) -> Verdicts:
         classes=_end_to_end([part.classes for part in parts]),
         prints=_end_to_end([part.prints for part in parts]),
         broken_by=_added_up([part.broken_by for part in parts]),
+        trail=_end_to_end([part.trail for part in parts]),
     )
 
 

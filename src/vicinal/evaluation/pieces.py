@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from vicinal._checks import InputError
 from vicinal._typing import Attack, Model
-from vicinal.attacks import Transfer
+from vicinal.attacks import Rounded, Transfer
+from vicinal.evaluation.streams import generators
 
 __all__ = ["InPieces", "Pieces", "Wrap", "with_source"]
 
@@ -37,7 +38,7 @@ class _Run(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, model: Model, size: int) -> Tensor:  # ruff: ignore[any-type]
         ctx.save_for_backward(x)
-        ctx.model, ctx.size = model, size
+        ctx.model, ctx.size, ctx.arithmetic = model, size, _arithmetic(x.device.type)
         return torch.cat([model(piece) for piece in torch.split(x, size)])
 
     @staticmethod
@@ -45,11 +46,17 @@ class _Run(torch.autograd.Function):
         (x,) = ctx.saved_tensors
         found = []
         for piece, g in zip(torch.split(x, ctx.size), torch.split(gradient, ctx.size), strict=True):
-            with torch.enable_grad():
+            with torch.enable_grad(), torch.autocast(**ctx.arithmetic):
                 leaf = piece.detach().requires_grad_(True)
                 z = ctx.model(leaf)
             found.append(torch.autograd.grad(z, leaf, g)[0])
         return torch.cat(found), None, None
+
+
+def _arithmetic(kind: str) -> dict[str, Any]:
+    """Note what arithmetic a forward pass runs in: backward, mostly, that is over."""
+    lowered = torch.is_autocast_enabled(kind)
+    return {"device_type": kind, "dtype": torch.get_autocast_dtype(kind), "enabled": lowered}
 
 
 class InPieces(nn.Module):
@@ -133,6 +140,8 @@ def with_source(attack: Attack, wrap: Wrap) -> Attack:
     Returns:
         The attack, a transfer's source wrapped.
     """
+    if isinstance(attack, Rounded):
+        return replace(attack, attack=with_source(attack.attack, wrap))
     if not isinstance(attack, Transfer):
         return attack
     return replace(attack, source=wrap(attack.source))
@@ -140,14 +149,15 @@ def with_source(attack: Attack, wrap: Wrap) -> Attack:
 
 def _states(rng: torch.Generator | None) -> list[Tensor]:
     if rng is not None:
-        return [rng.get_state()]
+        return [generator.get_state() for generator in generators(rng)]
     others = torch.cuda.get_rng_state_all() if _on_cuda() else []
     return [torch.get_rng_state(), *others]
 
 
 def _put_back(rng: torch.Generator | None, states: list[Tensor]) -> None:
     if rng is not None:
-        rng.set_state(states[0])
+        for generator, state in zip(generators(rng), states, strict=True):
+            generator.set_state(state)
         return
     torch.set_rng_state(states[0])
     if len(states) > 1:

@@ -59,6 +59,7 @@ class Verdicts:
         about: Threat model and parameters of the attack; None for clean images.
         broken_by: Of an attack made of several, how many images each of them broke; "clean" those
             that were wrong before.
+        trail: Of an attack that notes it, whether the model withstood each stage, shape (N, S).
     """
 
     correct: Tensor
@@ -71,6 +72,7 @@ class Verdicts:
     prints: Tensor | None = None
     about: About | None = None
     broken_by: Mapping[str, int] | None = None
+    trail: Tensor | None = None
 
     @property
     def threat(self) -> Threat | None:
@@ -241,10 +243,21 @@ class Results:
             "clean_accuracy": self[CLEAN],
             "robustness_score": robustness_score(right, self[CLEAN]),
             **(_costs(self.verdicts[name]) if name in self.verdicts else self._worst()),
+            **self._distance(name),
             **({} if images is None else {"images": images}),
             **(score_fields(*clean) if clean is not None and name == CLEAN else {}),
             **(per_class_fields(self.per_class(name)) if clean is not None else {}),
         }
+
+    def _distance(self, name: str) -> Record:
+        """Tell how far the nearest error is of half of the images, of a search without a radius."""
+        one = self.verdicts.get(name)
+        if one is None or one.threat is None or one.threat.bounded:
+            return {}
+        far = torch.where(one.correct, torch.inf, one.norms)
+        if CLEAN in self.verdicts:
+            far = torch.where(self.verdicts[CLEAN].correct, far, 0.0)
+        return {"distance_median": float(far.median())}
 
     def _worst(self) -> Record:
         others = {name: str(one.threat) for name, one in self.verdicts.items() if name != CLEAN}

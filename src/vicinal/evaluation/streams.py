@@ -18,7 +18,7 @@ from torch import Tensor
 from vicinal._checks import InputError
 from vicinal.maths.share import Share
 
-__all__ = ["States", "Streams"]
+__all__ = ["States", "Streams", "generators"]
 
 States = list[Tensor]
 """Where a generator stands."""
@@ -42,7 +42,7 @@ class Streams:
     """
 
     def __init__(self, rng: torch.Generator | None) -> None:
-        self._generators = _generators(rng)
+        self._generators = generators(rng)
         self._start = self.states()
         self._at: dict[str, States] = {}
 
@@ -100,7 +100,15 @@ class Streams:
             self.put(ends[-1])
 
 
-def _generators(rng: torch.Generator | None) -> tuple[torch.Generator, ...]:
+def generators(rng: torch.Generator | None) -> tuple[torch.Generator, ...]:
+    """List what draws behind a generator: of a share, also what draws for this process alone.
+
+    Args:
+        rng: The generator; None for the global one.
+
+    Returns:
+        The generators; none for the global one.
+    """
     if rng is None:
         return ()
     return (rng, rng.alone) if isinstance(rng, Share) else (rng,)

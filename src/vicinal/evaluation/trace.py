@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,7 +16,18 @@ from vicinal.inputs.pgd import climb, pgd
 from vicinal.maths.balls import distance
 from vicinal.maths.simplex import true_class
 
-__all__ = ["Trace"]
+__all__ = ["Trace", "Traced"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traced(Result):
+    """A result with a verdict for every stage of the attack.
+
+    Args:
+        trail: Whether the model withstood each stage, shape (N, S), bool, on the CPU.
+    """
+
+    trail: Tensor
 
 
 class Trace:
@@ -30,8 +42,7 @@ class Trace:
     Example:
         >>> model, x = torch.nn.Flatten(), torch.tensor([0.75, 0.5]).view(1, 2, 1, 1)
         >>> trace = Trace(PGD(eps=0.3, step_size=0.05, steps=4, random_start=False))
-        >>> _ = trace(model, x, torch.tensor([0]))
-        >>> trace.correct[:, 0].tolist()
+        >>> trace(model, x, torch.tensor([0])).trail[0].tolist()
         [True, True, True, False, False]
 
     Cost: steps + 1 forward and steps backward passes, as the attack's own.
@@ -55,16 +66,10 @@ class Trace:
                 f"{getattr(attack, off[0])!r}."
             )
         self._attack, self.eps, self.norm = plain, plain.eps, plain.norm
-        self._parts: list[Tensor] = []
-
-    @property
-    def correct(self) -> Tensor:
-        """Whether the model withstood the start and each step, shape (steps + 1, N), bool."""
-        return torch.cat(self._parts, dim=1)
 
     def __call__(
         self, model: Model, x: Tensor, y: Tensor, *, rng: torch.Generator | None = None
-    ) -> Result:
+    ) -> Traced:
         """Attack one batch; the last iterate is judged.
 
         Args:
@@ -74,7 +79,7 @@ class Trace:
             rng: Where the start comes from; torch's global generator when not given.
 
         Returns:
-            The result, of the last iterate.
+            The result, of the last iterate; its stages are the start and each step.
         """
         began, plain = time.perf_counter(), self._attack
         own, seen = true_class(detached(y)), list[Tensor]()
@@ -97,11 +102,11 @@ class Trace:
         z = clean_logits(model, adv)
         labels(y, n=z.shape[0], num_classes=z.shape[1])
         visit(adv, z)
-        self._parts.append(torch.stack(seen).cpu())
-        return Result(
+        return Traced(
             adv=adv,
             success=~seen[-1],
             norms=distance(adv, detached(x), norm=plain.norm),
             passes=Passes(plain.steps + 1, plain.steps),
             seconds=time.perf_counter() - began,
+            trail=torch.stack(seen, dim=1).cpu(),
         )

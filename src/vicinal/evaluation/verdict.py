@@ -16,7 +16,7 @@ check PASS, WARN or FAIL, with its figures. It can find masking; it cannot prove
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import starmap
 
 import torch
@@ -29,7 +29,9 @@ from vicinal.evaluation.check import Check, Status
 from vicinal.evaluation.consistency import consistency
 from vicinal.evaluation.evaluate import evaluate
 from vicinal.evaluation.gradients import InputGradients, input_gradients, instability
+from vicinal.evaluation.identity import keys_of
 from vicinal.evaluation.jury import checks_of
+from vicinal.evaluation.ledger import Ledger
 from vicinal.evaluation.packing import fingerprint, prints
 from vicinal.evaluation.preflight import device_of
 from vicinal.evaluation.results import Results
@@ -154,6 +156,7 @@ def verdict(
     known: Results | None = None,
     rng: torch.Generator | None = None,
     report: Callable[[str, int], None] | None = None,
+    ledger: Ledger | None = None,
 ) -> Verdict:
     """Look for masked gradients, on a few hundred images.
 
@@ -169,6 +172,8 @@ def verdict(
             but for attacks of a trial's name with other parameters.
         rng: Where draws come from; torch's global generator when not given.
         report: Called with the attack's name and the number of images after every attacked batch.
+        ledger: Where finished batches of the attacks are kept and looked for, as `evaluate` has it;
+            `rng` must be given then. What is left is looked at anew: a dozen passes.
 
     Returns:
         The verdict.
@@ -202,7 +207,7 @@ def verdict(
         pixels=images(chosen[0][0])[0].numel(),
         gradients=smooth,
     )
-    results = _run(model, chosen, built, known=known, rng=draws, report=report)
+    results = _run(model, chosen, built, known=known, rng=draws, report=report, ledger=ledger)
     gradients = input_gradients(model, chosen) if smooth else {}
     shaken = instability(model, chosen, eps=eps / 4, norm=norm, rng=draws)["margin"]
     checks = checks_of(
@@ -230,6 +235,7 @@ def _run(
     known: Results | None,
     rng: torch.Generator,
     report: Callable[[str, int], None] | None,
+    ledger: Ledger | None,
 ) -> Results:
     there = {} if known is None else {k: v for k, v in known.verdicts.items() if k in built}
     said = {name: about(built[name], device=device_of(model)) for name in there}
@@ -244,5 +250,7 @@ def _run(
     if told is not None and told != fingerprint(torch.cat(list(starmap(prints, data)))):
         raise InputError("`known` must be of the same images; got others, or another order.")
     left = {name: attack for name, attack in built.items() if name not in there}
-    found = evaluate(model, data, attacks=left, rng=rng, report=report)
+    if ledger is not None:
+        ledger = replace(ledger, keys=keys_of(left, device=device_of(model)))
+    found = evaluate(model, data, attacks=left, rng=rng, report=report, ledger=ledger)
     return Results(verdicts={**found.verdicts, **there})

@@ -1,6 +1,7 @@
 """What a job can look at beside its attacks: the masking verdict, curves, input gradients.
 
-Each is a function of the job that gives records; they are kept with the attacks' records.
+Each is a function of the job that gives records; they are kept with the attacks' records. Whatever
+attacks they run is kept in the job's ledger batch by batch.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from vicinal._typing import Batch, Norm, Passes
 from vicinal.attacks import PGD
 from vicinal.evaluation.curves import Curve, over_eps, over_restarts, over_steps, radii
 from vicinal.evaluation.gradients import InputGradients, input_gradients
+from vicinal.evaluation.ledger import Ledger
 from vicinal.evaluation.trials import verdict_passes
 from vicinal.evaluation.verdict import Verdict, verdict
 from vicinal.recipes.progress import counting
@@ -80,8 +82,8 @@ class Extras:
     gradients: bool = False
     images: int = 200
     source: nn.Module | None = None
-    progress: bool = False
-    found: Found = field(default_factory=Found)
+    progress: bool = field(default=False, repr=False)
+    found: Found = field(default_factory=Found, repr=False)
 
     def __post_init__(self) -> None:
         for word in self.curves:
@@ -145,6 +147,7 @@ class Extras:
                 source=self.source,
                 rng=self._rng(job, "verdict"),
                 report=report,
+                ledger=_ledger(job, "verdict"),
             )
         self.found.verdict = found
         return [found.record]
@@ -157,14 +160,14 @@ class Extras:
         return [curve.record for curve in self.found.curves]
 
     def _curve(self, job: Job, word: str, batches: Iterable[Batch]) -> Curve:
-        rng = self._rng(job, f"curve over {word}")
+        rng, ledger = self._rng(job, f"curve over {word}"), _ledger(job, f"curve-{word}")
         if word == "eps":
-            return over_eps(job.model, batches, self._pgd, eps=self._radii, rng=rng)
+            return over_eps(job.model, batches, self._pgd, eps=self._radii, rng=rng, ledger=ledger)
         if word == "steps":
             attack = PGD(eps=self.eps, step_size=self.eps / 4, steps=_MANY, norm=self.norm)
-            return over_steps(job.model, batches, attack, rng=rng)
+            return over_steps(job.model, batches, attack, rng=rng, ledger=ledger)
         attack = self._pgd(self.eps)
-        return over_restarts(job.model, batches, attack, restarts=_RESTARTS, rng=rng)
+        return over_restarts(job.model, batches, attack, restarts=_RESTARTS, rng=rng, ledger=ledger)
 
     def _pgd(self, eps: float) -> PGD:
         return PGD(eps=eps, step_size=eps / 4, steps=_STEPS, norm=self.norm, compact_every=5)
@@ -183,6 +186,10 @@ class Extras:
     @staticmethod
     def _rng(job: Job, what: str) -> torch.Generator:
         return engine.generator(job.seed, what)
+
+
+def _ledger(job: Job, part: str) -> Ledger | None:
+    return None if job.kept is None else Ledger(folder=job.kept / part)
 
 
 def _told(batches: Iterable[Batch], name: str, report: Told | None) -> Iterator[Batch]:

@@ -4,19 +4,18 @@
                                   when the records are written
     FOLDER/results.jsonl          the records
 
-The digest is of whatever decides the numbers: weights and their layout, the first images, batch
-size, seed, device, threads, arithmetic, and the versions of torch and of this library; a batch of
-other images is judged anew. The same command finds what it has done; one with other attacks finds
-those of them that it shares.
+The digest is of whatever decides the numbers: the model, its weights and their layout, the first
+images, batch size, seed, device, threads, arithmetic, and the versions of torch and of this
+library; a batch of other images is judged anew. The same command finds what it has done; one with
+other attacks finds those of them that it shares.
 """
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +26,16 @@ from vicinal import engine, records
 from vicinal._checks import InputError
 from vicinal._typing import Attack, Batch
 from vicinal.evaluation import Ledger, Results, Threat
+from vicinal.evaluation.identity import identity, keys_of, source_of
 from vicinal.evaluation.ledger import digest, made
 from vicinal.evaluation.packing import fingerprint, prints
 from vicinal.evaluation.preflight import Finding, device_of, preflight
 from vicinal.evaluation.results import CLEAN
-from vicinal.evaluation.threat import parameters
 from vicinal.maths.simplex import true_class
 from vicinal.recipes import together
 from vicinal.recipes.environment import environment
 from vicinal.recipes.loading import Loader, Piece
+from vicinal.recipes.lock import alone
 from vicinal.recipes.progress import counting
 from vicinal.records import Record
 
@@ -63,6 +63,7 @@ class Job:
         threat: The threat model of the worst case; by default that which most attacks share.
         adversarial: Where adversarial images go; None for nowhere.
         extras: What else is to be looked at, by the kind of its records.
+        kept: While it is done, the folder of the ledger; `run` sets it.
     """
 
     model: nn.Module
@@ -78,6 +79,7 @@ class Job:
     threat: Threat | None = None
     adversarial: Path | None = None
     extras: Mapping[str, Callable[[Job], list[Record]]] = field(default_factory=dict)
+    kept: Path | None = None
 
     @property
     def keys(self) -> tuple[int | str, ...]:
@@ -117,15 +119,28 @@ def run(job: Job, *, progress: bool = False) -> Report:
     together.check_enough(job.few)
     x, y = next(iter(job.batches(job.few)))
     findings = preflight(job.model, x, y, num_classes=job.num_classes)
+    sizes = {"batch_size": max(job.batches(job.few).sizes), "arithmetic": _arithmetic(job.model)}
+    job = replace(job, facts={**job.facts, **sizes})
     # Every process has rows of its own: the first one's name the ledger.
     team = engine.processes()
     setting = _setting(job, x, y)
     name = team.led(lambda: f"evaluating-{digest(setting)}")
     ledger = made(job.folder) / name
-    done = _finished(ledger, job)
+    with ExitStack() as stack:
+
+        def take() -> None:
+            _check_adversarial(job.adversarial, ledger)
+            stack.enter_context(alone(ledger, work="evaluation of this model", option="folder"))
+
+        team.led(take)
+        return _done(replace(job, kept=ledger), ledger, findings, progress=progress)
+
+
+def _done(job: Job, ledger: Path, findings: list[Finding], *, progress: bool) -> Report:
+    """Do what is left of a job, whose ledger is held."""
+    done, team = _finished(ledger, job), engine.processes()
     if done is not None:
         return Report(records=done, findings=findings)
-    team.led(lambda: _check_adversarial(job.adversarial, ledger))
     try:
         results, found = _judged(job, ledger, progress=progress)
         found += [record for look in job.extras.values() for record in look(job)]
@@ -136,6 +151,13 @@ def run(job: Job, *, progress: bool = False) -> Report:
     asked = _asked(job)
     team.led(lambda: _finish(ledger, job.folder / RESULTS, judged, asked))
     return Report(records=judged, findings=findings, results=results)
+
+
+def _arithmetic(model: nn.Module) -> str:
+    """Say in which precision the model's weights are, and how float32 is multiplied."""
+    kinds = dict.fromkeys(str(one.dtype).removeprefix("torch.") for one in model.parameters())
+    found = ", ".join(kinds) or "no weights"
+    return f"{found}; matmul {torch.get_float32_matmul_precision()}"
 
 
 def _check_adversarial(folder: Path | None, ledger: Path) -> None:
@@ -162,7 +184,7 @@ def _part(
 ) -> Results:
     batches, team = job.batches(piece), engine.processes()
     part = f"-{team.rank}of{team.world}" if team.several else ""
-    keys = _keys(attacks, device_of(job.model))
+    keys = keys_of(attacks, device=device_of(job.model))
     images = job.adversarial if attacks else None
     ledger = Ledger(folder=folder, part=part, adversarial=images, keys=keys)
     own = sum(rows.stop - rows.start for rows in batches.portions)
@@ -197,9 +219,11 @@ def _with_names(record: Record, job: Job) -> Record:
 
 
 def _images(record: Record, job: Job) -> Record:
-    """Say which images a record is about: the first ones, in the order of the split."""
+    """Say which images a record is about, the first ones, and on which net they are made."""
     n = record.get("n", len(job.few))
-    return {"indices": f"0..{n - 1}", "of": len(job.whole)}
+    source = source_of(job.attacks.get(str(record.get("attack"))))
+    made_on = {} if source is None else {"source": source}
+    return {"indices": f"0..{n - 1}", "of": len(job.whole), **made_on}
 
 
 def _setting(job: Job, x: Tensor, y: Tensor) -> dict[str, Any]:
@@ -208,7 +232,7 @@ def _setting(job: Job, x: Tensor, y: Tensor) -> dict[str, Any]:
     there = environment(device_of(job.model))
     return {
         **facts,
-        "weights": _weights(job.model),
+        "weights": identity(job.model),
         "images": fingerprint(prints(x, y)),
         "batch": len(x),
         "n": [len(job.few), len(job.whole)],
@@ -238,33 +262,12 @@ _LAST = torch.channels_last
 
 def _asked(job: Job) -> str:
     """Sum up what was asked of a setting: the attacks, the threat model, and what else."""
+    looks = job.extras.items()
     return digest({
-        "attacks": _keys(job.attacks, device_of(job.model)),
+        "attacks": keys_of(job.attacks, device=device_of(job.model)),
         "threat": repr(job.threat),
-        "extras": sorted(job.extras),
+        "extras": {kind: repr(getattr(look, "__self__", None)) for kind, look in looks},
     })
-
-
-def _keys(attacks: Mapping[str, Attack], device: torch.device) -> dict[str, str]:
-    """Collect what decides the numbers of each attack: its parameters, and its source's weights."""
-    sources = {name: getattr(attack, "source", None) for name, attack in attacks.items()}
-    return {
-        name: digest({
-            "parameters": parameters(attack, device=device),
-            "source": _weights(net) if isinstance(net := sources[name], nn.Module) else None,
-        })
-        for name, attack in attacks.items()
-    }
-
-
-def _weights(model: nn.Module) -> str:
-    found = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
-        if isinstance(tensor, Tensor):
-            held = tensor.detach().cpu().contiguous().reshape(-1)
-            found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-            found.update(held.view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()
 
 
 def _finished(ledger: Path, job: Job) -> list[Record] | None:

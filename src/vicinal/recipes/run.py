@@ -16,12 +16,13 @@ only a subset of it is trained on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from vicinal import engine, records
@@ -36,6 +37,7 @@ from vicinal.recipes.folder import (
     run_device,
     tell_processes,
 )
+from vicinal.recipes.lock import alone
 from vicinal.recipes.progress import training_bar
 from vicinal.recipes.schema import Recipe
 from vicinal.recipes.tensorboard import summary_writer, written
@@ -184,14 +186,15 @@ def follow(
     job = _prepare(
         recipe, run_dir=run_dir, data_dir=data_dir, device=device, tensorboard=tensorboard
     )
-    if not engine.processes().first:
-        yield from _epochs(job, run_dir=run_dir, report=None)
-        return
-    done = len(records.read(run_dir / engine.METRICS))
-    with training_bar(recipe, done=done) as bar:
-        for record in _epochs(job, run_dir=run_dir, report=bar.step):
-            bar.epoch(record)
-            yield record
+    with _opened(job, run_dir, data_dir=data_dir):
+        if not engine.processes().first:
+            yield from _epochs(job, run_dir=run_dir, report=None)
+            return
+        done = len(records.read(run_dir / engine.METRICS))
+        with training_bar(recipe, done=done) as bar:
+            for record in _epochs(job, run_dir=run_dir, report=bar.step):
+                bar.epoch(record)
+                yield record
 
 
 def stream(
@@ -219,7 +222,8 @@ def stream(
     job = _prepare(
         recipe, run_dir=run_dir, data_dir=data_dir, device=device, tensorboard=tensorboard
     )
-    yield from _epochs(job, run_dir=run_dir, report=report)
+    with _opened(job, run_dir, data_dir=data_dir):
+        yield from _epochs(job, run_dir=run_dir, report=report)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,6 +231,7 @@ class _Job:
     """What stands ready to be trained."""
 
     recipe: Recipe
+    device: torch.device
     model: nn.Module
     loader: loading.Loader
     validate: engine.Validate | None
@@ -258,12 +263,30 @@ def _prepare(
     validate = None
     if recipe.validation is not None:
         validate = validator(recipe, loading.validation_batches(recipe, images, where, **part))
-    # Last of what can refuse the recipe: a refused one leaves no folder behind.
-    team.led(partial(open_folder, recipe, run_dir, device=where, data_dir=data_dir))
-    tell_processes(recipe, run_dir)
     return _Job(
-        recipe=recipe, model=model, loader=loader, validate=validate, tensorboard=tensorboard
+        recipe=recipe,
+        device=where,
+        model=model,
+        loader=loader,
+        validate=validate,
+        tensorboard=tensorboard,
     )
+
+
+@contextmanager
+def _opened(job: _Job, run_dir: Path, *, data_dir: str | Path | None) -> Generator[None]:
+    """Hold the run folder while it is trained into, by the first process for all of them."""
+    team = engine.processes()
+    with ExitStack() as stack:
+
+        def take() -> None:
+            stack.enter_context(alone(run_dir, work="training", option="--run-dir"))
+            open_folder(job.recipe, run_dir, device=job.device, data_dir=data_dir)
+
+        # Last of what can refuse the recipe: a refused one leaves no folder behind.
+        team.led(take)
+        tell_processes(job.recipe, run_dir)
+        yield
 
 
 def _check_layers(recipe: Recipe, model: nn.Module) -> None:

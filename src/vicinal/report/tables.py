@@ -89,20 +89,22 @@ def difference(record: Record) -> str:
 def _paper(record: Record) -> str:
     if record.get("paper") is None:
         return NOTHING
-    value = _paper_value(record["paper"], record["decimals"])
+    value = _never_lost(record["paper"], record["decimals"])
     spread = record.get("paper_std")
     return value if spread is None else f"{value}±{_number(spread, record['decimals_std'])}"
 
 
-def _paper_value(value: float, decimals: int) -> str:
-    """Write a paper's value; one that its decimals would lose, such as 3e-32, in powers of ten."""
+def _never_lost(value: float, decimals: int) -> str:
+    """Write a value; one that its decimals would lose wholly, such as 3e-32, in powers of ten."""
     text = _number(value, decimals)
-    return f"{value:g}" if value and not text.strip("0.") else text
+    return f"{value:.2g}" if 0 < abs(value) < 1e-6 and not text.strip("0.") else text
 
 
 def _ours(record: Record) -> str:
     if record["status"] != "ok":
         return str(record["status"])
+    if record["std"] is None:
+        return _never_lost(record["mean"], record["decimals"])
     return measured(record["mean"], record["std"], decimals=record["decimals"])
 
 

@@ -1,0 +1,192 @@
+"""Whether a model or an attack is the one of an earlier call: a digest of what it consists of.
+
+Weights alone do not say it: a wrapper may hold its net in a plain attribute or a closure, and a
+factor or a number of levels changes every logit. What cannot be looked into, such as an object of a
+library, counts by its type only, so that the digest is the same in another process.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Callable, Mapping
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vicinal._typing import Attack
+from vicinal.attacks import Rounded, Transfer
+from vicinal.evaluation.threat import parameters
+
+__all__ = ["identity", "keys_of", "source_of"]
+
+_Parts = list[tuple[str, Any]]
+_HOLDERS = (tuple, list, Mapping, set, frozenset, CodeType)
+_PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
+
+
+def keys_of(attacks: Mapping[str, Attack], *, device: torch.device) -> dict[str, str]:
+    """Collect what decides the numbers of each attack, as `Ledger.keys` has it.
+
+    Args:
+        attacks: Attacks by name.
+        device: Where they search.
+
+    Returns:
+        By name, a digest of every parameter and of the nets that the attack carries.
+    """
+    return {
+        name: identity((parameters(attack, device=device), attack))
+        for name, attack in attacks.items()
+    }
+
+
+def source_of(attack: object) -> str | None:
+    """Tell on which net an attack makes its examples, where that is not the one that it judges.
+
+    Args:
+        attack: Any attack.
+
+    Returns:
+        Sixteen digits of the net's identity; None where there is no such net.
+    """
+    if isinstance(attack, Rounded):
+        return source_of(attack.attack)
+    return identity(attack.source)[:16] if isinstance(attack, Transfer) else None
+
+
+def identity(thing: object) -> str:
+    """Sum up what a thing consists of: tensors, numbers, words, code, and things of such parts.
+
+    Args:
+        thing: A model, an attack, a function; or tuples, lists and mappings of them.
+
+    Returns:
+        Hexadecimal digits, the same in every process for the same content.
+
+    Example:
+        >>> class Scaled(nn.Module):
+        ...     def __init__(self, factor):
+        ...         super().__init__()
+        ...         self.factor, self.inner = factor, lambda x: x.flatten(1)
+        ...
+        ...     def forward(self, x):
+        ...         return self.factor * self.inner(x)
+        >>> identity(Scaled(1.0)) == identity(Scaled(1.0)), identity(Scaled(1.0)) == identity(
+        ...     Scaled(1000.0)
+        ... )
+        (True, False)
+    """
+    found = hashlib.sha256()
+    _feed(thing, found.update, {})
+    return found.hexdigest()
+
+
+_Seen = dict[int, tuple[int, object]]
+"""What was fed, by its id, and held so that the id stays its own."""
+
+
+def _feed(value: object, update: Callable[[bytes], None], seen: _Seen) -> None:
+    if isinstance(value, _PLAIN):
+        update(f"{type(value).__name__} {value!r};".encode())
+        return
+    if id(value) in seen:
+        update(f"again {seen[id(value)][0]};".encode())
+        return
+    # Equal tuples may be one object here and two in another process: of these none is "again".
+    if not isinstance(value, _HOLDERS):
+        seen[id(value)] = len(seen), value
+    if isinstance(value, Tensor):
+        _feed_tensor(value, update)
+        return
+    parts = _parts(value)
+    update(f"{_named(value)} {len(parts)}(".encode())
+    for name, part in parts:
+        update(f"{name}=".encode())
+        _feed(part, update, seen)
+    update(b")")
+
+
+def _feed_tensor(value: Tensor, update: Callable[[bytes], None]) -> None:
+    held = value.detach().cpu().contiguous().reshape(-1)
+    update(f"tensor {tuple(value.shape)} {value.dtype} ".encode())
+    update(held.view(torch.uint8).numpy().tobytes())
+
+
+def _named(value: object) -> str:
+    """Name a function by itself, anything else by its type."""
+    named = value if isinstance(value, (FunctionType, BuiltinFunctionType, type)) else type(value)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
+def _parts(value: object) -> _Parts:
+    """Take a thing apart; nothing where it cannot be looked into."""
+    for kind, take in _BY_KIND.items():
+        if isinstance(value, kind):
+            return take(value)
+    if isinstance(value, type) or _named(value).startswith("torch."):
+        return []
+    if dataclasses.is_dataclass(value):
+        return [(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)]
+    return list(getattr(value, "__dict__", {}).items())
+
+
+def _of_module(net: nn.Module) -> _Parts:
+    """Weights, buffers, children, and what stands in attributes; its mode does not count."""
+    return [(name, value) for name, value in vars(net).items() if name not in _ASIDE]
+
+
+_ASIDE = {*vars(nn.Module()), "_compiled_call_impl"} - {"_parameters", "_buffers", "_modules"}
+"""What every module has beside weights, buffers and children: mode and hooks."""
+
+
+def _of_function(function: FunctionType) -> _Parts:
+    """Its code, defaults, what it encloses, and what it reads of its own module."""
+    if _named(function).startswith("torch."):
+        return []
+    code = function.__code__
+    read = [(name, function.__globals__.get(name)) for name in sorted(_names(code))]
+    near = [(name, value) for name, value in read if _is_near(value, function.__module__)]
+    cells = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
+    given = [function.__defaults__, function.__kwdefaults__, cells]
+    return [("code", code), ("given", given), *near]
+
+
+def _names(code: CodeType) -> set[str]:
+    inner = (one for one in code.co_consts if isinstance(one, CodeType))
+    return set(code.co_names).union(*map(_names, inner))
+
+
+def _is_near(value: object, module: str) -> bool:
+    if isinstance(value, FunctionType):
+        return value.__module__ == module
+    return isinstance(value, (Tensor, nn.Module, bool, int, float, str))
+
+
+def _is_filled(cell: Any) -> bool:  # ruff: ignore[any-type] — no name for its type everywhere
+    try:
+        _ = cell.cell_contents
+    except ValueError:  # a name that is bound later
+        return False
+    return True
+
+
+_BY_KIND: dict[Any, Callable[[Any], _Parts]] = {
+    nn.Module: _of_module,
+    FunctionType: _of_function,
+    CodeType: lambda code: [
+        ("code", code.co_code),
+        ("names", code.co_names),
+        ("consts", code.co_consts),
+    ],
+    MethodType: lambda method: [("of", method.__self__), ("what", method.__func__)],
+    np.ndarray: lambda one: [("dtype", str(one.dtype)), ("all", [one.shape, one.tobytes()])],
+    functools.partial: lambda one: [("of", one.func), ("with", [one.args, one.keywords])],
+    Mapping: lambda one: [(str(name), part) for name, part in one.items()],
+    (list, tuple): lambda one: [("", part) for part in one],
+    (set, frozenset): lambda one: [("", repr(part)) for part in sorted(one, key=repr)],
+}

@@ -1,0 +1,167 @@
+"""What a model or an attack consists of: the same things alike, other things apart."""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vicinal.attacks import PGD, Rounded, Transfer
+from vicinal.evaluation.identity import identity, keys_of
+
+CPU = torch.device("cpu")
+LEVELS = 4
+
+
+class Around(nn.Module):
+    """A defence by hand: what it does stands in a plain attribute, out of any state dict."""
+
+    def __init__(self, inner: Any, **more: Any) -> None:
+        super().__init__()
+        self._inner = inner
+        for name, value in more.items():
+            setattr(self, name, value)
+
+    def forward(self, x: Tensor) -> Tensor:
+        z: Tensor = self._inner(x)
+        return z
+
+
+def net(seed: int) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+
+
+def enclosed(value: object) -> Callable[[Tensor], object]:
+    return lambda x: (x, value)
+
+
+def own(x: Tensor) -> Tensor:
+    return x * LEVELS
+
+
+def test_models_that_a_state_dict_cannot_tell_apart() -> None:
+    plain = net(0)
+    models: list[object] = [
+        plain,
+        net(1),
+        nn.Sequential(nn.Flatten(), *plain[1:], nn.Softmax(dim=1)),  # type: ignore[index]
+        Around(lambda x: x),
+        Around(lambda x: 2 * x),
+        Around(lambda x: x.abs()),
+        Around(enclosed(net(0))),
+        Around(enclosed(net(1))),
+        Around(enclosed(3)),
+        Around(net(0)),
+        Around(net(0), factor=1000.0),
+        Around(net(0), factor=1.0),
+        Around([net(0), net(1)]),
+        Around(functools.partial(torch.mul, other=2)),
+        Around(functools.partial(torch.mul, other=3)),
+        Around(net(0).forward),
+        Around(np.arange(3)),
+        Around(np.arange(3.0)),
+        Around({"a": 1}),
+        Around({"b": 1}),
+        Around({1, 2}),
+        Around(torch.softmax),
+        Around(torch.relu),
+    ]
+    assert len({identity(model) for model in models}) == len(models)
+
+
+def test_the_same_content_is_the_same_whoever_holds_it() -> None:
+    made: list[Callable[[], nn.Module]] = [
+        lambda: net(3),
+        lambda: Around(enclosed(net(3)), again=net(3)),
+        lambda: Around(own, names=("a", "b"), table={"x": torch.ones(2)}),
+    ]
+    for make in made:
+        assert identity(make()) == identity(make())
+
+
+def test_a_number_that_a_function_reads_of_its_module_counts() -> None:
+    before = identity(own)
+    globals_ = own.__globals__
+    try:
+        globals_["LEVELS"] = 8
+        assert identity(own) != before
+    finally:
+        globals_["LEVELS"] = 4
+    assert identity(own) == before
+
+
+def test_mode_gradients_and_hooks_count_nothing_and_nothing_is_changed() -> None:
+    model = net(0)
+    before = identity(model)
+    model.train(mode=not model.training)
+    model(torch.rand(3, 4)).sum().backward()
+    handle = model.register_forward_hook(lambda *_: None)
+    assert identity(model) == before
+    handle.remove()
+
+
+def test_what_holds_itself_ends() -> None:
+    model = Around(None)
+    model._inner = {"me": model}
+    assert identity(model) == identity(model)
+    model._inner["more"] = 1
+    assert identity(model) != identity(Around(None))
+
+
+def test_a_source_within_an_attack_within_an_attack_decides() -> None:
+    pgd = PGD(eps=0.1, step_size=0.1, steps=1)
+
+    def key(seed: int) -> str:
+        within = Rounded(attack=Transfer(source=net(seed), attack=pgd))
+        return keys_of({"rounded": within}, device=CPU)["rounded"]
+
+    assert key(0) == key(0)
+    assert key(0) != key(1)
+    bare = [keys_of({"one": one}, device=CPU)["one"] for one in (pgd, replace(pgd, steps=2))]
+    assert bare[0] != bare[1]
+
+
+def test_attacks_that_are_functions_are_told_apart_by_what_they_do() -> None:
+    def key(attack: Any) -> str:
+        return keys_of({"mine": attack}, device=CPU)["mine"]
+
+    assert key(lambda *_: 1) != key(lambda *_: 2)
+    assert key(enclosed(1)) == key(enclosed(1)) != key(enclosed(2))
+
+
+CODE = """
+import functools, torch
+from vicinal.evaluation.identity import identity
+
+class Held(torch.nn.Module):
+    def __init__(self, what):
+        super().__init__()
+        self._what, self.words = what, {"a", "b", "c", "d"}
+
+torch.manual_seed(0)
+inner = torch.nn.Linear(4, 2)
+found = identity(Held([lambda x: inner(x), functools.partial(torch.mul, other=2), object()]))
+"""
+
+
+def test_another_process_with_other_addresses_and_hashes_finds_the_same() -> None:
+    here: dict[str, Any] = {"__name__": "made"}
+    exec(CODE, here)
+    there = f"held = {{'__name__': 'made'}}\nexec({CODE!r}, held)\nprint(held['found'])"
+    ran = subprocess.run(
+        [sys.executable, "-c", there],
+        env={**os.environ, "PYTHONHASHSEED": "5", "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout.strip() == here["found"]
