@@ -16,7 +16,7 @@ def test_an_unknown_table_names_the_nearest() -> None:
 
 
 def test_every_table_has_a_subject() -> None:
-    assert len(names()) == 31
+    assert len(names()) == 37
     assert all(names().values())
 
 
@@ -26,6 +26,7 @@ def test_the_papers_tables_are_named_as_the_papers_print_them() -> None:
         *(f"bat/table-{n}" for n in range(1, 10)),
         *(f"avmixup/table-{n}" for n in range(1, 7)),
         *(f"m-tlat/table-{n}" for n in range(1, 4)),
+        *(f"m-tlat/table-{n}{part}" for n in (1, 2) for part in "abc"),
     }
     assert set(paper_tables.SUBJECTS) == wanted
     assert set(tables()) == {"ALPS", "BAT", "AVmixup", "M-TLAT"}

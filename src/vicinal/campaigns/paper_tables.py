@@ -39,7 +39,13 @@ SUBJECTS = {
     "avmixup/table-5": "accuracy of Feature Scatter, alone and with AVmixup",
     "avmixup/table-6": "the same by AVmixup's two lambdas",
     "m-tlat/table-1": "robustness scores of M-TLAT and IAT: corruptions, shifts, attacks",
+    "m-tlat/table-1a": "its corruptions alone",
+    "m-tlat/table-1b": "its shifts alone",
+    "m-tlat/table-1c": "its attacks alone",
     "m-tlat/table-2": "robustness scores of MixUp and TLAT alone",
+    "m-tlat/table-2a": "its corruptions alone",
+    "m-tlat/table-2b": "its shifts alone",
+    "m-tlat/table-2c": "its attacks alone",
     "m-tlat/table-3": "clean accuracy by the label of the adversaries",
 }
 """The tables of BAT, AVmixup and M-TLAT, and what their numbers are."""
@@ -67,7 +73,7 @@ def paper_cells(table: str, *, scale: str, overrides: Mapping[str, Any]) -> list
     """Turn a table of BAT, AVmixup or M-TLAT into its cells.
 
     Args:
-        table: A key of `SUBJECTS`; "m-tlat/table-1" is the paper's 1a, 1b and 1c.
+        table: A key of `SUBJECTS`; "m-tlat/table-1" is the paper's 1a, 1b and 1c together.
         scale: The recipes' scale.
         overrides: Fields of the recipes; those of `evaluation` change budgets at scale smoke.
 
@@ -99,7 +105,7 @@ def paper_cells(table: str, *, scale: str, overrides: Mapping[str, Any]) -> list
 def _rows(table: str) -> list[PaperRow]:
     paper = _PAPERS[table.partition("/")[0]]
     number = table.rpartition("-")[2]
-    parts = [part for part in paper_tables.tables()[paper] if part.rstrip("abc") == number]
+    parts = [part for part in paper_tables.tables()[paper] if number in {part, part.rstrip("abc")}]
     return [row for part in parts for row in paper_tables.rows(paper, part)]
 
 
