@@ -19,6 +19,7 @@ def _run(folder: Path, right: list[bool], **more: Any) -> str:
     folder.mkdir(parents=True)
     found = {"kind": "evaluation", "attack": "clean", "n": len(right), "correct": sum(right)}
     found |= {"accuracy": sum(right) / len(right), "right": pack(torch.tensor(right))}
+    found |= {"images": "ab"}
     records.append(folder / "results.jsonl", {**found, "dataset": "digits", **more})
     records.append(folder / "results.jsonl", {"kind": "verdict", "status": "PASS"})
     return str(folder)
@@ -63,18 +64,28 @@ def test_verdicts_and_corruptions_stand_below_and_all_of_it_in_a_document(
     out = tmp_path / "comparison.md"
     assert main(["compare", *runs, "--out", str(out)]) == 0
     shown = capsys.readouterr().out
-    assert ["masked", "gradients", "PASS", "PASS"] in [row.split() for row in shown.splitlines()]
+    for name in ("first", "other"):
+        assert [name, "PASS", "-", "-", "-"] in [row.split() for row in shown.splitlines()]
+    assert "One net each: p-values are about these weights" in shown
     assert f"written: {out}" in shown
     told = out.read_text(encoding="utf-8")
-    assert "| fog | 25.00 | 60.00 |" in told
-    assert "| R | - | 0.600 |" in told
+    assert "| fog | 10 | 25.00 | 60.00 |" in told
+    assert "| R | 10 | - | 0.600 |" in told
     assert "fog, other: severities 1,5, not 1,2,3,4,5; not to be compared." in told
     assert f"    vicinal compare {runs[0]} {runs[1]} --out {out}" in told
     assert main(["compare", *runs, "--json"]) == 0
     (found,) = (json.loads(text) for text in capsys.readouterr().out.splitlines())
-    passed = {"status": "PASS", "threat": None}
+    passed: Any = {"status": "PASS", "threat": None, "n": None, "checks": {}}
     assert found["verdicts"] == {"first": passed, "other": passed}
     assert found["corruptions"]["other"]["by_name"]["fog"]["accuracy"] == pytest.approx(0.6)
+
+
+def test_of_many_models_the_names_of_the_rows_are_still_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [_run(tmp_path / f"model-{i}", [True] * 8) for i in range(9)]
+    assert main(["compare", *runs]) == 0
+    assert any(row.startswith("clean ") for row in capsys.readouterr().out.splitlines())
 
 
 @pytest.mark.parametrize(

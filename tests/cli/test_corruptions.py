@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from vicinal import records, report
+from vicinal import engine, models, records, report
 from vicinal._errors import InputError
 from vicinal.cli import main
-from vicinal.recipes import run
+from vicinal.evaluation import Ledger
+from vicinal.recipes import corrupted, run
 
 NAMES = ["--corruptions", "gaussian_noise,frost", "--severities", "1,5"]
 
@@ -73,3 +75,85 @@ def test_without_matplotlib_everything_but_the_picture_is_there(
     found = records.read(tmp_path / "results.jsonl")
     assert found[-1]["model"] == "vicinal.models:digits_net(width=4)"
     assert [record["severity"] for record in found[1:-1]] == [1, 2, 3, 4, 5, None]
+
+
+OWN = ["evaluate", "--model", "vicinal.models:digits_net(width=4)", "--dataset", "digits"]
+
+
+def _copied(folder: Path, to: Path) -> Path:
+    to.mkdir(parents=True, exist_ok=True)
+    for name in ("recipe.yaml", "weights.safetensors"):
+        (to / name).write_bytes((folder / name).read_bytes())
+    return to
+
+
+def _lasting(found: list[records.Record]) -> list[records.Record]:
+    """What a second call would say again: no seconds, no date, no command."""
+    passing = {"seconds", "circumstances", "command"}
+    return [{k: v for k, v in one.items() if k not in passing} for one in found]
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_ctrl_c_under_corruptions_loses_no_attack_and_doubles_no_record(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    own: bool,
+) -> None:
+    engine.save_weights(tmp_path / "net.safetensors", models.digits_net(width=4))
+    weights = ["--weights", str(tmp_path / "net.safetensors"), "--out", str(tmp_path / "run")]
+    given = [*OWN, *weights] if own else ["evaluate", str(_copied(folder, tmp_path / "run"))]
+    argv = [*given, "--n", "9", "--attack", "fgsm(eps=0.1)", *NAMES, "--json"]
+
+    def interrupted(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(corrupted, "corrupted", interrupted)
+        assert main(argv) == 130
+    assert "the same command goes on where it stopped" in capsys.readouterr().err
+    keep = Ledger.keep
+
+    def kept(self: Ledger, *args: Any, **kwargs: Any) -> None:
+        assert self.folder.name not in {"attacked", "clean"}, "attacked again"
+        keep(self, *args, **kwargs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "keep", kept)
+        assert main(argv) == 0
+    told = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
+    found = records.read(tmp_path / "run" / "results.jsonl")
+    assert told == found
+    kinds = [record["kind"] for record in found]
+    assert kinds == ["evaluation"] * 2 + ["corruption"] * 6 + ["corruptions"]
+    assert not list((tmp_path / "run").glob("evaluating-*"))
+
+
+def test_the_records_are_those_of_the_library_call(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    by_command, by_call = _copied(folder, tmp_path / "a"), _copied(folder, tmp_path / "b")
+    assert main(["evaluate", str(by_command), "--n", "9", *NAMES, "--json"]) == 0
+    ask = corrupted.Ask(corruptions="gaussian_noise,frost", severities="1,5", n=9)
+    corrupted.corrupt_run(by_call, ask)
+    found = records.read(by_command / "results.jsonl")[1:]
+    wanted = records.read(by_call / "results.jsonl")
+    assert _lasting(found) == _lasting(wanted)
+    capsys.readouterr()
+
+
+def test_a_run_folder_that_is_only_read_is_judged_into_out(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_dir, out = _copied(folder, tmp_path / "run"), tmp_path / "new" / "out"
+    before = {path.name: path.stat().st_mtime_ns for path in [run_dir, *run_dir.rglob("*")]}
+    argv = ["evaluate", str(run_dir), "--out", str(out), "--n", "9", "--attack", "fgsm", *NAMES]
+    assert main(argv) == 0
+    assert f"records: {out}/results.jsonl" in capsys.readouterr().out
+    after = {path.name: path.stat().st_mtime_ns for path in [run_dir, *run_dir.rglob("*")]}
+    assert after == before
+    found = records.read(out / "results.jsonl")
+    assert [one["kind"] for one in found[:3]] == ["evaluation", "evaluation", "corruption"]
+    assert found[-1]["kind"] == "corruptions"
+    assert found[1]["attack"] == "fgsm(eps=0.1)"

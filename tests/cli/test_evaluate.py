@@ -113,12 +113,12 @@ def test_a_model_of_ones_own_is_judged_and_told(
     torch.manual_seed(0)
     out, entry = tmp_path / "out", tmp_path / "entry.json"
     argv = [*OWN, "--out", str(out), "--n", "4", "--eps", "0.5", "--attack", "autoattack"]
-    argv += ["--attack", "fgsm(eps=0.3)", "--robustbench", str(entry), "--gradients"]
+    argv += ["--attack", "fgsm(eps=0.7)", "--robustbench", str(entry), "--gradients"]
     assert main([*argv, "--save-adversarial", str(tmp_path / "images")]) == 0
     shown = capsys.readouterr().out
     assert "vicinal.models:digits_net(width=4) on digits" in shown
     assert "moved by at most 0.5 in linf" in shown
-    assert "not in it: fgsm(eps=0.3) (linf 0.3)" in shown
+    assert "not in it: fgsm(eps=0.7) (linf 0.7)" in shown
     assert "squared input gradient of ce" in shown
     assert {"clean_acc", "autoattack_acc", "eps", "additional_data"} <= set(
         json.loads(entry.read_text(encoding="utf-8"))
@@ -127,19 +127,23 @@ def test_a_model_of_ones_own_is_judged_and_told(
     assert [one["attack"] for one in found if one["kind"] == "evaluation"] == [
         "clean",
         "autoattack(eps=0.5)",
-        "fgsm(eps=0.3)",
+        "fgsm(eps=0.7)",
         "worst case",
     ]
     assert len(list((tmp_path / "images").iterdir())) == 2
 
 
-@pytest.mark.parametrize(("status", "code"), [("PASS", 0), ("WARN", 0), ("FAIL", 1)])
-def test_under_strict_a_failed_verdict_is_the_exit_status(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str, code: int
+@pytest.mark.parametrize(
+    ("status", "enough", "code"),
+    [("PASS", "PASS", 0), ("WARN", "PASS", 0), ("WARN", "WARN", 1), ("FAIL", "PASS", 1)],
+)
+def test_under_strict_a_verdict_that_does_not_clear_is_the_exit_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str, enough: str, code: int
 ) -> None:
     def looked(self: Extras, laid: Job) -> list[records.Record]:
         del self, laid
-        return [{"kind": "verdict", "status": status}]
+        checks = [{"name": "images to attack", "status": enough}]
+        return [{"kind": "verdict", "status": status, "checks": checks}]
 
     monkeypatch.setattr(Extras, "_verdict", looked)
     argv = [*OWN, "--out", str(tmp_path), "--n", "3", "--eps", "0.01"]

@@ -37,6 +37,7 @@ def test_a_run_or_a_model_of_ones_own(words: list[str], sentence: str) -> None:
 
 def test_records_go_to_the_run_or_to_out() -> None:
     assert folder_of(_args("runs/a")) == Path("runs/a")
+    assert folder_of(_args("runs/a", "--out", "there")) == Path("there")
     assert folder_of(_args(*MODEL, "--out", "there")) == Path("there")
     assert folder_of(_args(*MODEL)) == Path("runs/vicinal.models-digits_net-width-4-digits")
 

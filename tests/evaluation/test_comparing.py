@@ -8,11 +8,15 @@ from typing import Any
 import pytest
 import torch
 from scipy.stats import binomtest, fisher_exact
-from torch import Tensor
+from torch import Tensor, nn
 
+from vicinal import attacks
 from vicinal._checks import InputError
+from vicinal._typing import Attack
+from vicinal.evaluation import evaluate
 from vicinal.evaluation.comparing import compared, holm
 from vicinal.evaluation.packing import pack
+from vicinal.evaluation.threat import digest_of
 from vicinal.records import Record
 
 
@@ -83,6 +87,123 @@ def test_what_is_unlike_is_marked_and_not_tested(change: dict[str, Any], words: 
             "a": [_record("pgd", right, **like)],
             "b": [_record("pgd", ~right, **{**like, **change})],
         })
+
+
+PGD = {"class": "PGD", "eps": 0.1, "steps": 1}
+TRANSFER = {"class": "Rounded", "attack": {"class": "Transfer", "source": "Net", "attack": PGD}}
+
+
+def _evaluated(*of: Any, right: Tensor, old: bool) -> list[Record]:
+    """Records of attacks, each a pair of parameters and source, and of their worst case."""
+    found, digests = [_record("clean", torch.ones(len(right)).bool())], {}
+    for name, (parameters, source) in zip("ab", of, strict=True):
+        where = {} if source is None else {"source": source}
+        found.append(_record(name, right, parameters=parameters, **where))
+        digests[name] = digest_of(parameters, source=source)
+    more = {"attacks": list(digests), **({} if old else {"digests": digests})}
+    return [*found, _record("worst case", right, threat="linf 0.1", **more)]
+
+
+@pytest.mark.parametrize("old", [(False, False), (False, True), (True, False), (True, True)])
+@pytest.mark.parametrize(
+    ("other", "like"),
+    [
+        ((PGD, None), True),
+        (({**PGD, "steps": 40}, None), False),
+        ((TRANSFER, "net"), True),
+        ((TRANSFER, "another"), False),
+    ],
+)
+def test_a_worst_case_is_held_against_one_of_the_same_attacks_only(
+    old: tuple[bool, bool], other: Any, like: bool
+) -> None:
+    first = (TRANSFER, "net") if other[0] is TRANSFER else (PGD, None)
+    right = _right(40, 0.5)
+    found = compared({
+        "a": _evaluated((PGD, None), first, right=right, old=old[0]),
+        "b": _evaluated((PGD, None), other, right=~right, old=old[1]),
+    })
+    for name in ("b", "worst case"):
+        cell = found.rows[name][1]
+        assert cell is not None
+        assert (cell.p is None, bool(cell.unlike)) == (not like, not like)
+    worst = found.rows["worst case"][1]
+    assert worst is not None
+    assert worst.unlike == ("" if like else "other parameters or another source of b")
+
+
+@pytest.mark.parametrize("change", ["steps", "source"])
+def test_unlike_attacks_of_one_name_make_unlike_worst_cases(change: str) -> None:
+    """One net, judged twice: no difference may be declared, whatever the numbers."""
+    net, *sources = (nn.Sequential(nn.Flatten(), nn.Linear(16, 2)) for _ in range(3))
+    x, y = torch.rand(60, 1, 4, 4), torch.randint(2, (60,))
+    sides = []
+    for i in range(2):
+        pgd = attacks.PGD(eps=0.2, step_size=0.02, steps=1 + 9 * i * (change == "steps"))
+        transfer = attacks.Transfer(source=sources[i * (change == "source")], attack=pgd)
+        named: dict[str, Attack] = {"pgd": pgd, "transfer": transfer, "fgsm": attacks.FGSM(eps=0.2)}
+        found = evaluate(net, (x, y), attacks=named, rng=torch.Generator().manual_seed(0))
+        sides.append([json.loads(json.dumps(record)) for record in found.records])
+    rows = compared(dict(zip("ab", sides, strict=True))).rows
+    cells = {name: row[1] for name, row in rows.items()}
+    unlike = {name: cell.unlike for name, cell in cells.items() if cell is not None and cell.unlike}
+    assert "fgsm" not in unlike
+    if change == "steps":
+        assert unlike["pgd"] == "other parameters"
+        assert unlike["worst case"] == "other parameters or another source of pgd, transfer"
+    else:
+        assert unlike == {
+            "transfer": "another source",
+            "worst case": "other parameters or another source of transfer",
+        }
+
+
+def test_an_older_worst_case_is_of_the_attacks_that_stand_before_it() -> None:
+    right = _right(40, 0.5)
+    later = _record("a", right, parameters={**PGD, "steps": 40})
+    one = _evaluated((PGD, None), (PGD, None), right=right, old=True)
+    cell = compared({"a": one, "b": [*one, later]}).rows["worst case"][1]
+    assert cell is not None
+    assert (cell.p, cell.unlike) == (1.0, "")
+
+
+@pytest.mark.parametrize("lost", ["own records", "parameters", "source", "attacks"])
+def test_a_worst_case_of_unknown_attacks_is_not_compared(lost: str) -> None:
+    right = _right(40, 0.5)
+    sides = []
+    for _ in "ab":
+        records = _evaluated((TRANSFER, "net"), (PGD, None), right=right, old=True)
+        if lost == "own records":
+            records = [records[0], records[-1]]
+        elif lost == "attacks":
+            records[-1].pop("attacks")
+        else:
+            records[1].pop(lost)
+        sides.append(records)
+    cell = compared(dict(zip("ab", sides, strict=True))).rows["worst case"][1]
+    assert cell is not None
+    assert (cell.p, cell.unlike) == (None, "the attacks are not known")
+
+
+def test_a_transfer_from_an_unnamed_net_is_unlike() -> None:
+    right = _right(40, 0.5)
+    clean, transfer = _record("clean", right), _record("transfer", right, parameters=TRANSFER)
+    cell = compared({"a": [clean, transfer], "b": [clean, transfer]}).rows["transfer"][1]
+    assert cell is not None
+    assert (cell.p, cell.unlike) == (None, "the source is not known")
+
+
+@pytest.mark.parametrize("without", [("a",), ("b",), ("a", "b")])
+def test_images_that_are_not_known_are_not_tested_in_pairs(without: tuple[str, ...]) -> None:
+    sides = {name: _record("clean", _right(80, share)) for name, share in (("a", 0.3), ("b", 0.7))}
+    for name in without:
+        del sides[name]["images"]
+    cell = compared({name: [record] for name, record in sides.items()}).rows["clean"][1]
+    assert cell is not None
+    table = [[one["correct"], one["n"] - one["correct"]] for one in sides.values()]
+    assert cell.test == "Fisher"
+    assert cell.p == pytest.approx(fisher_exact(table)[1])
+    assert cell.caveat == "which images they are is not known; Fisher's test"
 
 
 def test_another_number_of_images_is_unlike() -> None:

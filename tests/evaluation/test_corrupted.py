@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +15,7 @@ from torch import Tensor, nn
 import counting
 from vicinal._checks import InputError, NotFinite
 from vicinal.corruptions import CORRUPTIONS, draw_keys, fixed_keys
-from vicinal.evaluation import corrupted, on_files
+from vicinal.evaluation import Ledger, corrupted, on_files
 from vicinal.evaluation.corrupted import KeyedCorruption, chosen
 
 
@@ -192,3 +194,103 @@ def test_logits_that_are_no_numbers_are_refused_when_all_is_counted() -> None:
         corrupted(model, (x, y), corruptions=["contrast"], severities=[1, 2, 3, 4])
     assert model.passes == 5
     corrupted(_Late(first=5), (x, y), corruptions=["contrast"], severities=[1, 2, 3, 4])
+
+
+@dataclass(frozen=True)
+class Half:
+    """Stops short after some calls, as a kill would."""
+
+    calls: list[int]
+
+    def __call__(self, x: Tensor, *, severity: int, keys: Tensor) -> Tensor:
+        self.calls[0] -= 1
+        if self.calls[0] < 0:
+            raise KeyboardInterrupt
+        return Darker()(x, severity=severity, keys=keys)
+
+
+@dataclass(frozen=True)
+class Textured:
+    """Another image from another folder, as frost has."""
+
+    textures: Path
+
+    def __call__(self, x: Tensor, *, severity: int, keys: Tensor) -> Tensor:
+        return x if self.textures.name == "one" else 1 - x
+
+
+PIECES = [(X[:4], Y[:4]), (X[4:8], Y[4:8]), (X[8:], Y[8:])]
+
+
+def test_what_was_broken_off_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
+    """Two corruptions, two severities, three batches; the kill comes in the last but one."""
+    ledger = Ledger(folder=tmp_path)
+    asked: dict[str, KeyedCorruption]
+    asked = {"dark": Darker(), "noise": CORRUPTIONS["gaussian_noise"]}
+    whole = corrupted(net(), PIECES, corruptions=asked, severities=[1, 5], rng=rng())
+    one = counting.Counted(net())
+    for corruption in (Half([3]), Darker()):
+        named: dict[str, KeyedCorruption] = {**asked, "dark": corruption}
+        try:
+            found = corrupted(
+                one, PIECES, corruptions=named, severities=[1, 5], rng=rng(), ledger=ledger
+            )
+        except KeyboardInterrupt:
+            # Clean, dark and noise of the first batch; clean and half of dark of the second.
+            assert one.forward_images == 4 * 5 + 4 * 2
+    assert found.correct == whole.correct
+    assert (found.clean_correct, found.forward) == (whole.clean_correct, whole.forward)
+    # Of what is done nothing is judged again; the other object is another "dark".
+    assert one.forward_images == 28 + 4 * 2 + 4 * 4 + 2 * 5
+    again = corrupted(one, PIECES, corruptions=asked, severities=[1, 5], rng=rng(), ledger=ledger)
+    assert again.correct == whole.correct
+    assert one.forward_images == 62
+
+
+def test_a_ledger_knows_another_question_from_the_same(tmp_path: Path) -> None:
+    """Another seed, severity, image, label, or corruption of the same name: each as if alone."""
+    ledger, pieces = Ledger(folder=tmp_path), [(X, Y)]
+    others: list[tuple[Any, Any, list[int], int]] = [
+        (Darker(), (X, Y), [3], 0),
+        (Darker(), (X, Y), [3], 1),
+        (Darker(), (X, Y), [4], 0),
+        (Darker(comparable=False), (X, Y), [3], 0),
+        (Textured(Path("one")), (X, Y), [3], 0),
+        (Textured(Path("two")), (X, Y), [3], 0),
+        (lambda x, *, severity, keys: x * 0, (X, Y), [3], 0),
+        (Darker(), (1 - X, Y), [3], 0),
+        (Darker(), (X, (Y + 1) % 3), [3], 0),
+        (Darker(), (X[:5], Y[:5]), [3], 0),
+    ]
+    for corruption, pair, severities, seed in others:
+        model = counting.Counted(net())
+        named = {"dark": corruption}
+        alone = corrupted(net(), [pair], corruptions=named, severities=severities, rng=rng(seed))
+        found = corrupted(
+            model, [pair], corruptions=named, severities=severities, rng=rng(seed), ledger=ledger
+        )
+        assert (found.correct, found.clean_correct) == (alone.correct, alone.clean_correct)
+        assert model.forward_images >= len(pair[1])
+    model = counting.Counted(net())
+    parts, ledger = [("fog", s, pieces) for s in (1, 2)], Ledger(folder=tmp_path / "files")
+    first = on_files(model, parts, clean=pieces, ledger=ledger)
+    assert model.forward_images == 30
+    assert on_files(model, parts, clean=pieces, ledger=ledger).correct == first.correct
+    assert model.forward_images == 30
+    on_files(model, [("fog", 1, [(1 - X, Y)])], ledger=ledger)
+    assert model.forward_images == 40
+
+
+def test_what_is_no_number_is_not_kept(tmp_path: Path) -> None:
+    """The clean images are finite and kept; under contrast it must be judged again, and told."""
+    x, y = torch.rand(4, 3, 8, 8), torch.arange(4) % 3
+    for passes in (1, 0):
+        with pytest.raises(NotFinite, match="4 of 8 images"):
+            corrupted(
+                _Late(first=passes),
+                (x, y),
+                corruptions=["contrast"],
+                severities=[1],
+                rng=rng(),
+                ledger=Ledger(folder=tmp_path),
+            )

@@ -69,6 +69,51 @@ def test_a_net_is_its_own_baseline() -> None:
     assert found.relative_mce(own) == pytest.approx(100)
 
 
+def test_mce_is_over_what_the_mean_is_over() -> None:
+    """Fourteen where frost is set aside, whatever else the two were judged under."""
+    found, other = drawn(aside=frozenset({"frost"})), drawn(clean_correct=80)
+    right = {name: {s: k // 2 + s for s, k in by.items()} for name, by in other.correct.items()}
+    other = drawn(correct=right, aside=frozenset({"frost"}))
+    base, total = other.as_baseline("other"), 0.0
+    assert tuple(base.errors) == found.over
+    for name in found.over:
+        ours, theirs = (
+            sum(1 - one.correct[name][s] / N for s in range(1, 6)) for one in (found, other)
+        )
+        total += ours / theirs
+    assert found.mce(base) == pytest.approx(100 * total / 14)
+    # A baseline that was put together of all of its errors is taken at those of the mean.
+    every = {name: sum(values) / 5 for name, values in other.errors().items()}
+    assert len(every) == 18
+    mine = Baseline(name="other", errors=every, clean=0.1)
+    assert found.mce(mine) == pytest.approx(100 * total / 14)
+    assert found.relative_mce(mine) == pytest.approx(found.relative_mce(base))
+    fewer = Baseline(name="other", errors={"fog": 0.5}, clean=0.1)
+    assert math.isnan(found.mce(fewer))
+
+
+def test_a_mean_over_two_severities_is_no_baseline() -> None:
+    with pytest.raises(InputError, match="all five severities; fog was at 1, 5"):
+        drawn(correct={"fog": {1: 100, 5: 50}}).as_baseline("mine")
+    more = {"fog": dict.fromkeys(range(1, 6), 100), "rotation": {3: 100}}
+    assert drawn(correct=more).as_baseline("mine").errors == {"fog": 0.5}
+
+
+def test_a_mean_says_what_it_is_over() -> None:
+    frost = frozenset({"frost"})
+    told = "14 of ImageNet-C's 15: frost is procedural here; 4 more rows are in no mean"
+    assert drawn(aside=frost).mean_of == told
+    assert drawn(aside=frost).records[-1]["mean_of"] == told
+    assert f"mean over {told}" in str(drawn(aside=frost))
+    some = {name: drawn().correct[name] for name in SETS["common"]}
+    assert drawn(correct=some).mean_of == "15 of ImageNet-C's 15"
+    assert drawn(correct=some, aside=frost | {"fog"}).mean_of == (
+        "13 of ImageNet-C's 15: frost and fog are procedural here"
+    )
+    assert drawn(correct={"rotation": {1: 3}}).mean_of == "1 outside ImageNet-C's 15"
+    assert drawn(correct={"frost": {1: 3}, "fog": {1: 3}}).mean_of == "2 of ImageNet-C's 15"
+
+
 def test_records_are_json_and_add_up() -> None:
     found = drawn(baseline=BASELINES["alexnet"], forward=7, seconds=1.23456)
     rows = [json.loads(records.line(record)) for record in found.records]

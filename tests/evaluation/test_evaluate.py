@@ -342,11 +342,12 @@ def test_the_worst_case_is_that_of_the_threat_model() -> None:
     assert torch.equal(found.worst_case(), both & found.verdicts["clean"].correct)
     assert found["large"] < found["worst case"]
     stated = evaluate(model, (x, y), attacks={**FIXED, "large": large}, threat=threat_of(large))
-    assert stated.counted == ["large"]
-    assert stated["worst case"] == stated["large"]
+    inside = [n for n, one in FIXED.items() if str(threat_of(one)).startswith("linf")]
+    assert stated.counted == [*inside, "large"]
+    assert stated["worst case"] <= stated["large"]
     record = stated.records[-1]
-    assert record["attacks"] == ["large"]
-    assert set(record["left_out"]) == set(FIXED)
+    assert record["attacks"] == [*inside, "large"]
+    assert set(record["left_out"]) == set(FIXED) - set(inside)
     assert sum(record["broken_by"].values()) == record["n"] - record["correct"]
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -99,14 +100,109 @@ def test_a_number_that_a_function_reads_of_its_module_counts() -> None:
     assert identity(own) == before
 
 
-def test_mode_gradients_and_hooks_count_nothing_and_nothing_is_changed() -> None:
+def test_mode_and_gradients_count_nothing_and_nothing_is_changed() -> None:
     model = net(0)
     before = identity(model)
     model.train(mode=not model.training)
     model(torch.rand(3, 4)).sum().backward()
-    handle = model.register_forward_hook(lambda *_: None)
     assert identity(model) == before
-    handle.remove()
+
+
+def _halved(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(x - 0.5 for x in inputs)
+
+
+def _doubled(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(2 * x for x in inputs)
+
+
+def test_a_hook_counts_while_it_is_there_whatever_its_number() -> None:
+    model = net(0)
+    before, found = identity(model), list[str]()
+    for hook in (_halved, _doubled, _halved):
+        handle = model[1].register_forward_pre_hook(hook)  # type: ignore[index]
+        found.append(identity(model))
+        handle.remove()
+    found.append(before)
+    handles: list[Any] = [
+        model.register_forward_hook(lambda *_: None),
+        model.register_full_backward_hook(lambda *_: None),
+    ]
+    found.append(identity(model))
+    handles.pop().remove()
+    found.append(identity(model))
+    handles.pop().remove()
+    assert found[0] == found[2]
+    assert len(set(found)) == 5
+    assert identity(model) == before
+
+
+KIND = """
+import torch
+LEVELS = 255
+
+class Rounding(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return (x * LEVELS).round() / 255
+
+    @staticmethod
+    def backward(ctx, g):
+        return g
+
+class Inherited(torch.nn.Module):
+    T = 1
+
+    @property
+    def scale(self):
+        return self.T * 1.5
+
+    @staticmethod
+    def told(x):
+        return x + 0.25
+
+    def forward(self, x):
+        return self.scale * Rounding.apply(self.told(x)) + 7
+
+class Defended(Inherited):
+    MEAN = (0.5, 0.5)
+
+class Called:
+    def __call__(self, x):
+        return x - 9
+
+def made():
+    net = Defended()
+    net.called = Called()
+    return net
+"""
+
+
+def _made(old: str = "", new: str = "") -> nn.Module:
+    held: dict[str, Any] = {"__name__": "made"}
+    assert old in KIND
+    exec(KIND.replace(old, new) if old else KIND, held)
+    found: nn.Module = held["made"]()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("LEVELS = 255", "LEVELS = 8"),
+        ("/ 255", "/ 8"),
+        ("T = 1", "T = 1000"),
+        ("1.5", "2.5"),
+        ("0.25", "0.5"),
+        ("+ 7", "+ 8"),
+        ("(0.5, 0.5)", "(0.5, 0.4)"),
+        ("x - 9", "x - 8"),
+        ("return g", "return -g"),
+    ],
+)
+def test_classes_of_one_name_that_do_other_things_are_told_apart(old: str, new: str) -> None:
+    assert identity(_made()) == identity(_made())
+    assert identity(_made(old, new)) != identity(_made())
 
 
 def test_what_holds_itself_ends() -> None:
@@ -115,6 +211,17 @@ def test_what_holds_itself_ends() -> None:
     assert identity(model) == identity(model)
     model._inner["more"] = 1
     assert identity(model) != identity(Around(None))
+
+
+def test_functions_that_call_each_other_two_thousand_deep_count_to_the_last() -> None:
+    calls = "".join(f"def f{k}(x): return f{k + 1}(x)\n" for k in range(2000))
+
+    def found(last: str) -> str:
+        held: dict[str, Any] = {"__name__": "made"}
+        exec(f"{calls}def f2000(x): return x {last}\n", held)
+        return identity(held["f0"])
+
+    assert found("- 1") == found("- 1") != found("- 2")
 
 
 def test_a_source_within_an_attack_within_an_attack_decides() -> None:
@@ -143,12 +250,21 @@ import functools, torch
 from vicinal.evaluation.identity import identity
 
 class Held(torch.nn.Module):
+    WORDS, LEVELS = frozenset("abcd"), {"few": 8}
+
     def __init__(self, what):
         super().__init__()
         self._what, self.words = what, {"a", "b", "c", "d"}
 
+    @functools.cached_property
+    def doubled(self):
+        return 2 * self.seen if self.words != {"e", "f", "g"} else self.heard
+
 torch.manual_seed(0)
 inner = torch.nn.Linear(4, 2)
+for _ in range(globals().get("EXTRA", 0)):
+    inner.register_forward_hook(print).remove()
+inner.register_forward_hook(lambda *_: None)
 found = identity(Held([lambda x: inner(x), functools.partial(torch.mul, other=2), object()]))
 """
 
@@ -156,7 +272,7 @@ found = identity(Held([lambda x: inner(x), functools.partial(torch.mul, other=2)
 def test_another_process_with_other_addresses_and_hashes_finds_the_same() -> None:
     here: dict[str, Any] = {"__name__": "made"}
     exec(CODE, here)
-    there = f"held = {{'__name__': 'made'}}\nexec({CODE!r}, held)\nprint(held['found'])"
+    there = f"held = {{'__name__': 'made', 'EXTRA': 3}}\nexec({CODE!r}, held)\nprint(held['found'])"
     ran = subprocess.run(
         [sys.executable, "-c", there],
         env={**os.environ, "PYTHONHASHSEED": "5", "PYTHONPATH": os.pathsep.join(sys.path)},

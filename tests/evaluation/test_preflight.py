@@ -13,7 +13,7 @@ from laws import assert_model_unchanged
 from nets import CLASSES, smooth_net, stateful_net
 from vicinal._checks import InputError
 from vicinal.evaluation import evaluate
-from vicinal.evaluation.preflight import Finding, preflight
+from vicinal.evaluation.preflight import Finding, off_simplex, preflight, simplex_slack
 
 
 def _data(n: int = 6) -> tuple[Tensor, Tensor]:
@@ -64,6 +64,28 @@ def test_what_weakens_attacks_is_a_warning_of_its_check_alone(
 ) -> None:
     assert _warned(model) == {check}
     assert words in _found(model)[check].words
+
+
+class _Half(nn.Module):
+    def forward(self, z: Tensor) -> Tensor:
+        return z.bfloat16().float()
+
+
+def test_a_softmax_in_bfloat16_is_a_softmax() -> None:
+    net = _net(nn.Softmax(dim=1), _Half())
+    x, y = _data(16)
+    sums = net(x).sum(dim=1)
+    assert (sums - 1).abs().max() > 1e-3
+    found = {finding.check: finding for finding in preflight(net, x, y)}
+    assert found["outputs"].state == "warn"
+
+
+def test_how_far_outputs_are_from_probabilities() -> None:
+    rows = torch.tensor([[0.5, 0.5], [0.7, 0.4], [1.25, 0.0], [0.0, 0.5]])
+    assert [round(off_simplex(row[None]), 6) for row in rows] == [0.0, 0.1, 0.25, 0.5]
+    assert off_simplex(rows) == 0.5
+    assert off_simplex(torch.tensor([[1.001, -0.001]])) == float("inf")
+    assert simplex_slack(7) < 0.004 < simplex_slack(8)
 
 
 def test_logarithms_of_probabilities_are_as_good_as_logits() -> None:

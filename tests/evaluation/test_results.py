@@ -87,6 +87,8 @@ def test_records_hold_every_figure() -> None:
         "threat": None,
         "threat_model": "says no radius",
         "attacks": ["fgsm", "pgd"],
+        "smaller": {},
+        "digests": {},
         "left_out": {},
         "broken_by": {"clean": 1, "fgsm": 1, "pgd": 1},
     }
@@ -274,8 +276,62 @@ def test_attacks_outside_the_threat_model_stand_beside_the_worst_case() -> None:
         "worst case: linf 0.1; not in it: unbounded, larger, other norm"
     )
     other = Results(verdicts=verdicts, threat=Threat(norm="linf", eps=0.2))
-    assert other.counted == ["says nothing", "larger"]
+    assert other.counted == ["inside", "same", "says nothing", "larger"]
     assert other["worst case"] == 0.0
+    assert other.records[-1]["smaller"] == {"inside": "linf 0.1", "same": "linf 0.1"}
+
+
+@pytest.mark.parametrize("eps", [0.0314, 8 / 255, 0.03137, float(torch.tensor(8 / 255))])
+def test_a_radius_need_not_be_the_same_float_to_count(eps: float) -> None:
+    both = _results().verdicts
+    verdicts = {
+        "clean": both["clean"],
+        "a": replace(both["fgsm"], about=_about(8 / 255)),
+        "b": replace(both["pgd"], about=_about(0.03137)),
+    }
+    for results in (
+        Results(verdicts=verdicts),
+        Results(verdicts=verdicts, threat=Threat(norm="linf", eps=eps)),
+    ):
+        assert results.counted == ["a", "b"]
+        assert results["worst case"] == 0.25
+        smaller = {"a": "linf 8/255 (0.03137)", "b": "linf 0.03137"}
+        expected = smaller if results.threat_model == Threat(norm="linf", eps=0.0314) else {}
+        assert results.records[-1]["smaller"] == expected
+
+
+@pytest.mark.parametrize("threat", [Threat(norm="linf", eps=0.05), Threat(norm="l2", eps=0.1)])
+def test_where_no_attack_counts_there_is_no_worst_case_but_a_sentence(threat: Threat) -> None:
+    both = _results().verdicts
+    attacked = {name: replace(both[name], about=_about(0.1)) for name in ("fgsm", "pgd")}
+    results = Results(verdicts={"clean": both["clean"], **attacked}, threat=threat)
+    asked: list[Callable[[], object]] = [
+        results.worst_case,
+        results.broken_by,
+        lambda: results["worst case"],
+    ]
+    for ask in asked:
+        with pytest.raises(InputError, match=rf"it is {threat}, they are fgsm \(linf 0.1\), pgd"):
+            ask()
+    assert [record["attack"] for record in results.records] == ["clean", "fgsm", "pgd"]
+    assert str(results).splitlines()[-1].startswith("no worst case: `threat` must hold")
+
+
+def test_a_worst_case_says_what_each_of_its_attacks_is() -> None:
+    both = _results().verdicts
+
+    def digests(*, steps: int = 1, source: str | None = None) -> dict[str, str]:
+        about = replace(_about(0.1), parameters={"class": "PGD", "steps": steps}, source=source)
+        attacked = {"fgsm": replace(both["fgsm"], about=about), "pgd": both["pgd"]}
+        record = Results(verdicts={"clean": both["clean"], **attacked}).records[-1]
+        assert record["attacks"] == ["fgsm", "pgd"]
+        found: dict[str, str] = record["digests"]
+        return found
+
+    assert list(digests()) == ["fgsm"]  # of the other nothing is said
+    assert digests() == digests()
+    assert digests() != digests(steps=40)
+    assert digests(source="a") != digests(source="b")
 
 
 def test_who_broke_an_image_is_the_first_in_order_as_a_loop_says() -> None:
@@ -290,7 +346,9 @@ def test_attacks_without_any_ball_have_no_worst_case() -> None:
     free = {name: replace(both[name], about=_about(math.inf)) for name in ("fgsm", "pgd")}
     results = Results(verdicts={"clean": both["clean"], **free})
     assert [record["attack"] for record in results.records] == ["clean", "fgsm", "pgd"]
-    assert results["worst case"] == results["clean"]
+    with pytest.raises(InputError, match=r"no attack has a radius; got fgsm \(linf unbounded\)"):
+        results.worst_case()
+    assert Results(verdicts={"clean": both["clean"]})["worst case"] == results["clean"]
 
 
 def test_records_hold_the_verdict_on_every_image() -> None:

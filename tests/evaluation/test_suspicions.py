@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vicinal.evaluation import suspicions
+from vicinal.evaluation import suspicions, symptoms
 from vicinal.evaluation.check import Check
 
 N = 1000
@@ -133,3 +133,13 @@ def test_a_sentence_has_the_figures() -> None:
     )
     assert "it alone breaks 3 of 1000 images" in _beyond(3).sentence
     assert "20.0 points less, 40 % of it" in _gap(0.5, 0.3).sentence
+
+
+def test_what_passed_for_want_of_images_is_taken_back_and_nothing_else() -> None:
+    attacks = suspicions.doubled(0.5, 0.5, n=9), suspicions.one_step(0.1, 0.9, n=9)
+    checks = (*attacks, symptoms.softmax(False), symptoms.softmax(True))
+    found = suspicions.unfounded(checks, right=3, needed=20)
+    assert [check.status for check in found] == ["SKIP", "FAIL", "PASS", "FAIL"]
+    assert found[0].sentence.endswith("right: 3 of the 20 needed.")
+    assert found[1:] == checks[1:]
+    assert suspicions.unfounded(checks, right=20, needed=20) == checks

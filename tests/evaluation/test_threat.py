@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import json
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from vicinal import attacks
 from vicinal._checks import InputError
-from vicinal.evaluation.threat import Threat, about, check_inside, parameters, prevailing, threat_of
+from vicinal.evaluation.threat import (
+    Threat,
+    about,
+    check_inside,
+    digest_of,
+    parameters,
+    prevailing,
+    threat_of,
+)
 
 PGD = attacks.PGD(eps=0.1, step_size=0.05, steps=2)
 
@@ -71,6 +80,54 @@ def test_most_attacks_decide_and_the_first_of_a_tie() -> None:
     assert prevailing([a, b]) == a
     assert prevailing([free, free, a]) == a
     assert prevailing([free, None]) is None
+
+
+def test_radii_that_differ_by_rounding_are_shared() -> None:
+    near = [Threat(norm="linf", eps=eps) for eps in (8 / 255, 0.03137, 0.1)]
+    assert prevailing([near[2], near[0], near[1]]) == near[0]
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "holds"),
+    [
+        (0.1, 0.1, True),
+        (0.1, 0.05, True),
+        (0.1, 0.100009, True),
+        (0.1, 0.10002, False),
+        (0.1, math.inf, False),
+        (math.inf, math.inf, True),
+        ((0.1, 0.2), (0.1, 0.1), True),
+        ((0.1, 0.2), (0.2, 0.1), False),
+        ((0.1, 0.2), 0.1, True),
+        ((0.1, 0.2), 0.15, False),
+        (0.15, (0.1, 0.2), False),
+        (0.2, (0.1, 0.2), True),
+        ((0.1, 0.2), (0.1, 0.1, 0.1), False),
+    ],
+)
+def test_a_ball_holds_another_where_no_radius_is_larger(own: Any, other: Any, holds: bool) -> None:
+    for norm in ("linf", "l2"):
+        there = Threat(norm="linf", eps=other)
+        assert Threat(norm=norm, eps=own).holds(there) == (holds and norm == "linf")
+
+
+@pytest.mark.parametrize("eps", [torch.tensor([8 / 255]), torch.tensor(8 / 255)])
+def test_a_radius_in_a_tensor_is_a_number(eps: Tensor) -> None:
+    found = threat_of(SimpleNamespace(eps=eps))
+    assert found is not None
+    assert isinstance(found.eps, float)
+    assert str(found) == "linf 8/255 (0.03137)"
+    assert prevailing([Threat(norm="linf", eps=0.1), Threat(norm="linf", eps=8 / 255), found]) == (
+        Threat(norm="linf", eps=8 / 255)
+    )
+
+
+def test_a_digest_is_of_parameters_and_source_whatever_their_order_in_a_file() -> None:
+    told = about(PGD)
+    parts = json.loads(json.dumps(dict(sorted(told.parameters.items(), reverse=True))))
+    assert digest_of(parts, source=None) == told.digest
+    assert digest_of(parts, source="net") != told.digest
+    assert digest_of({**parts, "steps": 40}, source=None) != told.digest
 
 
 def test_every_parameter_is_written_down_as_json_can_hold_it() -> None:

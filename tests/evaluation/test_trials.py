@@ -11,7 +11,7 @@ from torch import nn
 
 from vicinal import attacks
 from vicinal.evaluation import trials, verdict_passes
-from vicinal.evaluation.trials import BY_GRADIENTS, STRONGEST, TRIALS, radii_of
+from vicinal.evaluation.trials import BY_GRADIENTS, STRONGEST, TRIALS, against, radii_of
 
 
 def _differences(one: Any, other: Any) -> set[str]:
@@ -63,6 +63,16 @@ def test_without_gradients_or_a_source_what_needs_them_is_missing() -> None:
     assert set(trials(eps=0.1, gradients=False)) == {"square", "noise"}
     assert "transfer" in trials(eps=0.1, gradients=False, source=nn.Flatten())
     assert "transfer" not in trials(eps=0.1)
+
+
+def test_what_stands_for_autoattack_is_called_by_its_name() -> None:
+    """The numbers in the words are those of the attacks that are run."""
+    built: Any = trials(eps=0.1)
+    name, words = against(built)
+    assert name == "parts of AutoAttack"
+    assert f"APGD-T with {built['apgd-t'].targets} targets" in words
+    assert f"Square with {built['square'].queries} queries" in words
+    assert against(trials(eps=0.1, strongest=attacks.AutoAttack(eps=0.1)))[0] == "AutoAttack"
 
 
 def test_a_source_costs_more() -> None:

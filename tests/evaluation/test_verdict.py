@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -86,8 +87,8 @@ def test_an_honest_robust_net_is_cleared(cleared: Verdict) -> None:
     assert {check.name: check.status for check in cleared.checks if check.status != "PASS"} == {}
     assert cleared.status == "PASS"
     assert 0.5 < cleared.results["apgd-t"] < cleared.results[CLEAN] - 0.1
-    assert len(cleared.checks) == len({check.name for check in cleared.checks}) == 22
-    assert "PASS. Of 22 checks on 60 images (linf 0.1) 22 passed." in cleared.paragraph()
+    assert len(cleared.checks) == len({check.name for check in cleared.checks}) == 24
+    assert "PASS. Of 24 checks on 60 images (linf 0.1) 24 passed." in cleared.paragraph()
     assert "no proof" in cleared.paragraph()
 
 
@@ -98,7 +99,7 @@ CAUGHT: list[tuple[type[nn.Module], str, str]] = [
     (cheats.Typed, "differentiable", "FAIL"),
     (cheats.Stretched, "zero gradients of the cross-entropy", "FAIL"),
     (cheats.Stretched, "cross-entropy against margin", "FAIL"),
-    (cheats.Stretched, "PGD against AutoAttack", "FAIL"),
+    (cheats.Stretched, "PGD against parts of AutoAttack", "FAIL"),
     (cheats.Noisy, "same logits twice", "FAIL"),
     (cheats.Softmaxed, "logits, not softmax", "FAIL"),
     (cheats.Decoyed, "untargeted against targeted", "FAIL"),
@@ -147,9 +148,12 @@ def test_a_cheat_is_not_caught_by_the_checks_that_do_not_concern_it(
         assert stretched[name].status == "PASS"
 
 
-def test_a_label_smoothed_net_is_caught_by_autoattack(data: Data) -> None:
+def test_a_label_smoothed_net_is_caught_by_the_parts_of_autoattack(data: Data) -> None:
     found = _judged(_trained(_smoothed, epochs=15), data)
-    assert found["PGD against AutoAttack"].status == "FAIL", found.paragraph()
+    check = found["PGD against parts of AutoAttack"]
+    assert check.status == "FAIL", found.paragraph()
+    parts = "parts of AutoAttack (APGD-CE, APGD-T with 4 targets, Square with 1000 queries)"
+    assert parts in check.sentence
     assert found["huge eps"].status == "PASS"  # which alone does not clear it
 
 
@@ -183,7 +187,7 @@ def test_two_classes_are_noted_and_attacked_in_l2(data: Data) -> None:
 def test_the_record_is_json_and_holds_every_figure(cleared: Verdict) -> None:
     record = json.loads(records.line(cleared.record))
     assert record["kind"] == "verdict"
-    assert record["version"] == VERSION == 2
+    assert record["version"] == VERSION == 3
     assert (record["status"], record["norm"], record["eps"], record["n"]) == (
         "PASS",
         "linf",
@@ -260,6 +264,61 @@ def test_a_radius_or_data_that_make_no_sense_are_refused(honest: nn.Module, data
             verdict(honest, data, eps=eps)
     with pytest.raises(InputError, match="at least one image"):
         verdict(honest, [], eps=EPS)
+
+
+def test_a_known_autoattack_is_held_against_pgd(honest: nn.Module, data: Data) -> None:
+    pair = data[0][:24], data[1][:24]
+    strongest = attacks.AutoAttack(eps=EPS)
+    known = Results(verdicts={"autoattack": replace(_verdicts(24), correct=torch.zeros(24).bool())})
+    found = _judged(honest, pair, strongest=strongest, known=known)
+    check = found["PGD against AutoAttack"]
+    assert check.status == "FAIL"
+    assert check.figures["strong"] == 0.0
+    assert "with AutoAttack, APGD-CE" in check.sentence
+
+
+class _TwoFaced(nn.Module):
+    """Rounds pixels where no gradient is asked for, and there alone."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        z: Tensor = self.net(x if x.requires_grad else (4 * x).round() / 4)
+        return z
+
+
+def test_a_net_with_another_face_for_gradients_is_caught(honest: nn.Module, data: Data) -> None:
+    found = _judged(_TwoFaced(honest), data)
+    assert found["same logits with a gradient"].status == "FAIL"
+    assert found.status == "FAIL"
+    noisy = _judged(cheats.Noisy(honest), (data[0][:4], data[1][:4]), eps=0.5)
+    assert noisy["same logits with a gradient"].status == "SKIP"
+
+
+@pytest.mark.parametrize("right", [0, 3])
+def test_where_nearly_nothing_is_right_nothing_passes_for_want_of_it(
+    honest: nn.Module, data: Data, right: int
+) -> None:
+    x, wrong = data[0], (honest(data[0]).argmax(dim=1) + 1) % 10
+    wrong[:right] = (wrong[:right] - 1) % 10
+    found = _judged(honest, (x, wrong), source=honest)
+    assert found.status == "WARN"
+    assert [check.name for check in found.of("WARN")] == ["images to attack"]
+    assert len(found.of("SKIP")) == 12
+    reasons = {check.sentence for check in found.of("SKIP")}
+    assert reasons == {f"Too few images that the model gets right: {right} of the 20 needed."}
+    assert f"gets {right} of {N} images right, of 20 needed" in found.paragraph()
+    assert "huge eps, larger eps, doubled steps, silent success, " in found.paragraph()
+    assert f"right: {right} of the 20 needed." in found.paragraph()
+
+
+def test_twenty_images_that_are_right_are_enough(honest: nn.Module, data: Data) -> None:
+    right = honest(data[0]).argmax(dim=1) == data[1]
+    x, y = data[0][right][:20], data[1][right][:20]
+    assert _judged(honest, (x, y))["huge eps"].status == "PASS"
+    assert _judged(honest, (x[:19], y[:19]))["huge eps"].status == "SKIP"
 
 
 def test_a_check_is_found_by_its_name(cleared: Verdict) -> None:

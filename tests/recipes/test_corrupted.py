@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,22 @@ def test_the_records_are_those_of_the_evaluation_and_say_of_what(trained: Path) 
     assert [one["severity"] for one in found[:-1]] == [1, 2, 3, 4, 5, None]
 
 
+def test_what_was_judged_is_kept_where_the_caller_says(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, recipe = run.load(trained), files.read(trained / "recipe.yaml")
+    once = judged(model, recipe, NOISE, data_dir=None, kept=tmp_path)
+
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("judged again")
+
+    monkeypatch.setattr(importlib.import_module("vicinal.evaluation.corrupted"), "logits", never)
+    again = judged(model, recipe, NOISE, data_dir=None, kept=tmp_path)
+    assert (again.correct, again.clean_correct) == (once.correct, once.clean_correct)
+    with pytest.raises(AssertionError, match="judged again"):
+        judged(model, recipe, replace(NOISE, seed=1), data_dir=None, kept=tmp_path)
+
+
 def test_a_seed_is_a_result(trained: Path) -> None:
     recipe = files.read(trained / "recipe.yaml")
     hard = [
@@ -80,6 +98,27 @@ def test_a_run_is_a_baseline_for_another(trained: Path) -> None:
     assert (own.name, set(own.errors)) == ("erm", {"gaussian_noise"})
     found = corrupt_run(trained, Ask(corruptions="gaussian_noise", n=60, baseline=str(trained)))
     assert found[-1]["baseline"] == "erm"
+    assert found[-1]["mce"] == pytest.approx(100)
+
+
+def test_a_baseline_judged_on_something_else_is_refused(trained: Path, tmp_path: Path) -> None:
+    """Three corruptions at severity 5, then one at all five, of fewer images."""
+    three = Ask(corruptions="brightness,contrast,fog", severities="5", n=50)
+    for name in ("recipe.yaml", "weights.safetensors"):
+        (tmp_path / name).write_bytes((trained / name).read_bytes())
+    corrupt_run(tmp_path, three)
+    corrupt_run(tmp_path, Ask(corruptions="brightness", n=20))
+    beside = replace(three, severities="1-5", baseline=str(tmp_path))
+    with pytest.raises(InputError, match="was last on n 20, not 50"):
+        corrupt_run(trained, beside)
+    with pytest.raises(
+        InputError, match="not, or not comparably, under contrast, fog, only bright"
+    ):
+        corrupt_run(trained, replace(beside, n=20))
+    with pytest.raises(InputError, match="must be a run judged on digits"):
+        corrupt_run(trained, replace(beside, baseline="alexnet"))
+    found = corrupt_run(tmp_path, replace(beside, n=20, corruptions="brightness,translation"))
+    assert found[-1]["over"] == ["brightness"]
     assert found[-1]["mce"] == pytest.approx(100)
 
 
@@ -113,10 +152,33 @@ def test_a_published_set_is_judged_as_its_files_are(tmp_path: Path) -> None:
             with torch.no_grad():
                 right = model(part.x / 255).argmax(dim=1) == part.y
             assert found.correct[name][severity] == int(right.sum())
-    few = judged(
-        model, recipe, Ask(corruptions="cifar10-c", severities="2", n=3), data_dir=tmp_path
-    )
+    ask = Ask(corruptions="cifar10-c", severities="2", n=3)
+    few = judged(model, recipe, ask, data_dir=tmp_path)
     assert (few.n, few.clean_n) == (3, 3)
+    # Its images are test images: those held out of training are no twins of theirs.
+    held: dict[str, Any] = {"evaluation.split": "validation", "validation": 4, "train_subset": None}
+    held |= {"model.width": 2}
+    other = files.recipe("alps/cifar10-vgg16", scale="small", overrides=held)
+    bare = judged(model, other, ask, data_dir=tmp_path)
+    assert (bare.n, bare.clean_n, bare.correct) == (3, 0, few.correct)
+
+
+def test_a_published_set_has_the_size_of_its_files(tmp_path: Path) -> None:
+    """Beside a baseline: eight images of the set, though only six clean ones are there."""
+    layouts.cifar_c(tmp_path / "CIFAR-10-C", ["fog"], images=8)
+    layouts.cifar_npz(tmp_path, images=6)
+    recipe = files.recipe("alps/cifar10-vgg16", scale="small", overrides={"model.width": 2})
+    recipe = loading.with_data(recipe, loading.open_images(recipe, tmp_path))
+    model, ask = resolve.model(recipe), Ask(corruptions="cifar10-c")
+    facts = {"dataset": "cifar10", "split": "test", "files": "cifar10-c"}
+    before = judged(model, recipe, ask, data_dir=tmp_path)
+    for record in before.records:
+        records.append(tmp_path / "results.jsonl", {**record, **facts})
+    beside = replace(ask, baseline=str(tmp_path))
+    found = judged(model, recipe, beside, data_dir=tmp_path)
+    assert (found.n, found.records[-1]["mce"]) == (8, pytest.approx(100))
+    with pytest.raises(InputError, match="n 8, not 5"):
+        judged(model, recipe, replace(beside, n=5), data_dir=tmp_path)
 
 
 def test_what_several_processes_found_is_put_side_by_side_again() -> None:

@@ -17,6 +17,8 @@ from counting import Counted
 from vicinal import models, records
 from vicinal._checks import InputError
 from vicinal._typing import Passes
+from vicinal.attacks import FGSM, AutoAttack
+from vicinal.attacks.result import Result
 from vicinal.evaluation import Ledger
 from vicinal.evaluation.trials import trials
 from vicinal.recipes import extras, foreign, job
@@ -151,6 +153,57 @@ def test_a_real_kill_within_a_curve(tmp_path: Path) -> None:
     assert ran.returncode == -signal.SIGKILL, ran.stderr
     assert _kept(_long(folder, **CURVES)) == kept[place + 1 :]
     assert _lines(folder) == _lines(tmp_path / "whole")
+
+
+SEEN: list[int] = []
+PART = FGSM(eps=0.05)
+
+
+def _break_all(attack: AutoAttack, model: Any, x: Any, y: Any, **_: Any) -> Result:
+    """Stand in for `AutoAttack.__call__`: break all, and note of how many images."""
+    SEEN.append(len(x))
+    found = FGSM(eps=attack.eps if attack.norm == "linf" else 1e-4)(model, x, y)
+    return replace(found, success=torch.ones(len(x), dtype=torch.bool))
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    SEEN.clear()
+    monkeypatch.setattr(AutoAttack, "__call__", _break_all)
+    return SEEN
+
+
+@pytest.mark.usefixtures("shortened")
+@pytest.mark.parametrize("images", [6, 5, 2])
+def test_the_autoattack_of_the_job_is_held_against_pgd_and_not_run_again(
+    tmp_path: Path, images: int, seen: list[int]
+) -> None:
+    laid = _long(tmp_path, verdict=True, images=images)
+    attacks: Any = {
+        "small": AutoAttack(eps=0.01),
+        "other": AutoAttack(eps=0.05, norm="l2"),
+        "part": AutoAttack(eps=0.05, attacks=[PART]),
+        "mine": AutoAttack(eps=0.05),
+        "fgsm": FGSM(eps=0.05),
+    }
+    found = job.run(replace(laid, attacks=attacks)).records
+    assert seen == 4 * [4] + 4 * [2]
+    (verdict,) = [one for one in found if one["kind"] == "verdict"]
+    checks = {one["name"]: one for one in verdict["checks"]}
+    assert verdict["n"] == images
+    assert verdict["trials"]["autoattack"]["accuracy"] == 0.0
+    assert "PGD against AutoAttack" in checks
+
+
+@pytest.mark.usefixtures("shortened", "seen")
+def test_without_an_autoattack_in_this_ball_its_parts_are_named(tmp_path: Path) -> None:
+    laid = _long(tmp_path, verdict=True)
+    attacks: Any = {"small": AutoAttack(eps=0.01), "part": AutoAttack(eps=0.05, attacks=[PART])}
+    found = job.run(replace(laid, attacks=attacks)).records
+    (verdict,) = [one for one in found if one["kind"] == "verdict"]
+    assert "autoattack" not in verdict["trials"]
+    names = [one["name"] for one in verdict["checks"]]
+    assert "PGD against parts of AutoAttack" in names
 
 
 @pytest.mark.usefixtures("shortened")

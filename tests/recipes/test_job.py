@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from vicinal.evaluation.identity import keys_of
 from vicinal.evaluation.ledger import digest
 from vicinal.recipes import foreign, job
 from vicinal.recipes.environment import environment
+from vicinal.recipes.extras import Extras
 
 ATTACKS: dict[str, Attack] = {
     "pgd": PGD(eps=0.1, step_size=0.02, steps=2),
@@ -117,6 +119,30 @@ def test_killed_before_the_ledger_goes(
             job.run(_job(tmp_path))
     job.run(_job(tmp_path))
     assert _lines(tmp_path) == whole
+
+
+@pytest.mark.parametrize("at", [0, 1, 8, 15, 16, 17, 18])
+def test_killed_while_the_ledger_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: list[dict[str, Any]], at: int
+) -> None:
+    """At any deletion: either the records are recognised, or nothing is left that could be."""
+    clear = job._clear
+
+    def cleared(ledger: Path) -> None:
+        dying = _deadly(lambda work, *args, **kwargs: work(*args, **kwargs), at=at)
+        for work in (os.unlink, os.rmdir):
+            patched.setattr(os, work.__name__, partial(dying, work))
+        clear(ledger)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(job, "_clear", cleared)
+        with pytest.raises(_Killed):
+            job.run(_job(tmp_path))
+    assert _lines(tmp_path) == whole
+    marked = list(tmp_path.glob("*/finished.jsonl"))
+    job.run(_job(tmp_path))
+    assert _lines(tmp_path) == (whole if marked else 2 * whole)
+    assert marked or not list(tmp_path.rglob("*.safetensors"))
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
@@ -375,3 +401,81 @@ def test_another_net_behind_the_same_weights_is_another_setting(
     assert len(list(tmp_path.iterdir())) == 2
     job.run(_job(tmp_path, model=nets[2]))
     assert len(list(tmp_path.glob("evaluating-*"))) == 1
+
+
+class _After:
+    """Looks at a job last, and is interrupted in its first calls."""
+
+    def __init__(self, *, interrupted: int = 0, of: int = 1) -> None:
+        self.interrupted, self.of = interrupted, of
+
+    def __repr__(self) -> str:
+        return f"After({self.of})"
+
+    def look(self, laid: job.Job) -> list[records.Record]:
+        assert len(laid.few) == 60
+        if self.interrupted:
+            self.interrupted -= 1
+            raise KeyboardInterrupt
+        where = {"circumstances": {"date": None}}
+        return [{"kind": "after", "of": self.of, "k": k, **where} for k in range(3)]
+
+
+def test_what_comes_after_may_be_interrupted_and_costs_no_attack_and_no_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: list[dict[str, Any]]
+) -> None:
+    laid = _job(tmp_path, after=_After(interrupted=1).look)
+    with pytest.raises(KeyboardInterrupt, match="the same command goes on where it stopped"):
+        job.run(laid)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "keep", _deadly(Ledger.keep, at=0))
+        found = job.run(laid)
+    *first, last = _lines(tmp_path)[:-2]
+    assert first == whole
+    assert last["k"] == 0
+    assert [one["kind"] for one in found.records] == ["evaluation"] * 5 + ["after"] * 3
+    assert [path.name for path in tmp_path.iterdir()] == [job.RESULTS]
+
+
+@pytest.mark.parametrize("of", [1, 2])
+def test_killed_while_what_came_after_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: list[dict[str, Any]], of: int
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(records, "append", _deadly(records.append, at=6))
+        with pytest.raises(_Killed):
+            job.run(_job(tmp_path, after=_After().look))
+    found = job.run(_job(tmp_path, after=_After(of=of).look)).records
+    assert [one.get("of") for one in found[-3:]] == [of] * 3
+    one = [*whole, *(record for record in _lines(tmp_path) if record["kind"] == "after")][:8]
+    assert _lines(tmp_path)[:8] == one
+    # Another question than the one whose records were cut off: those of both stand there.
+    assert len(_lines(tmp_path)) == 8 * of
+
+
+def test_what_was_chosen_of_a_suite_is_found_by_the_next_call_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite = {"kind": "suite", "chosen": ["fgsm"]}
+    assert job.settled(_job(tmp_path)) is None
+    _interrupted(tmp_path, monkeypatch, suite=suite)
+    found = job.settled(_job(tmp_path, attacks={}))
+    assert found is not None
+    assert found["chosen"] == ["fgsm"]
+    assert job.settled(_job(tmp_path, seed=1)) is None
+    clean, *others = job.run(_job(tmp_path, suite=suite)).records
+    assert clean["suite"] == suite
+    assert not any("suite" in record for record in others)
+    assert [path.name for path in tmp_path.iterdir()] == [job.RESULTS]
+
+
+def test_another_source_of_a_verdict_is_another_question(tmp_path: Path) -> None:
+    """Two nets of one build and other weights print alike."""
+    asked = []
+    for seed in (1, 2, 1):
+        torch.manual_seed(seed)
+        source = models.digits_net(width=2)
+        wanted = Extras(eps=0.1, verdict=True, source=source).wanted
+        asked.append(job._asked(_job(tmp_path, extras=wanted)))
+    assert asked[0] == asked[2] != asked[1]

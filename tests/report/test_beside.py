@@ -28,13 +28,13 @@ def campaign(right: float) -> dict[str, Any]:
 def test_means_stand_side_by_side_and_the_last_counts() -> None:
     tables, notes = beside_tables(beside({"a": [*judged(3), *judged(8)], "b": judged(6), "c": []}))
     (table,) = tables
-    assert table.header == ("corruption", "a", "b", "c")
+    assert table.header == ("corruption", "images", "a", "b", "c")
     assert table.rows == (
-        ("fog", "80.00", "60.00", "-"),
-        ("snow", "70.00", "50.00", "-"),
-        ("mean", "75.00", "55.00", "-"),
-        ("clean", "100.00", "100.00", "-"),
-        ("R", "0.750", "0.550", "-"),
+        ("fog", "10", "80.00", "60.00", "-"),
+        ("snow", "10", "70.00", "50.00", "-"),
+        ("mean", "10", "75.00", "55.00", "-"),
+        ("clean", "10", "100.00", "100.00", "-"),
+        ("R", "10", "0.750", "0.550", "-"),
     )
     assert len(notes) == 1
 
@@ -47,7 +47,8 @@ def test_a_corruption_of_our_own_is_marked() -> None:
 
 
 def test_what_was_judged_otherwise_is_told() -> None:
-    _, notes = beside_tables(beside({"a": judged(8), "b": judged(8, n=20)}))
+    (table,), notes = beside_tables(beside({"a": judged(8), "b": judged(8, n=20)}))
+    assert {row[1] for row in table.rows} == {"10, 20"}
     assert "fog, b: images 20, not 10; not to be compared." in notes
     assert any(note.startswith("mean, b: images 20") for note in notes)
     _, notes = beside_tables(beside({"a": judged(8), "b": judged(8, files="cifar10-c")}))
@@ -57,19 +58,49 @@ def test_what_was_judged_otherwise_is_told() -> None:
 def test_an_evaluation_that_a_kill_cut_short_does_not_count() -> None:
     cut = judged(8)[:-1]
     tables, _ = beside_tables(beside({"a": [*judged(5), *cut], "b": judged(5)}))
-    assert tables[0].rows[0] == ("fog", "50.00", "50.00")
+    assert tables[0].rows[0] == ("fog", "10", "50.00", "50.00")
 
 
 def test_the_means_of_a_campaign_are_read() -> None:
     tables, notes = beside_tables(beside({"a": [campaign(0.25)], "b": [campaign(0.5)]}))
-    assert tables[0].rows == (("fog", "25.00", "50.00"),)
+    assert tables[0].rows == (("fog", "10", "25.00", "50.00"),)
     assert notes == []
 
 
 def test_the_last_verdict_counts() -> None:
     fail, passed = ({"kind": "verdict", "status": word, "threat": "t"} for word in ("FAIL", "PASS"))
-    tables, _ = beside_tables(beside({"a": [fail, passed], "b": [], "c": [fail]}))
-    assert tables[0].rows == (("masked gradients", "PASS (t)", "-", "FAIL (t)"),)
+    tables, notes = beside_tables(beside({"a": [fail, passed], "b": [], "c": [fail]}))
+    assert tables[0].header[:3] == ("model", "masked gradients", "threat model")
+    assert tables[0].rows == (
+        ("a", "PASS", "t", "-", "-"),
+        ("b", "-", "-", "-", "-"),
+        ("c", "FAIL", "t", "-", "-"),
+    )
+    assert notes == []
+
+
+def test_a_verdict_names_its_images_and_the_checks_that_speak_against_it() -> None:
+    statuses = {"huge eps": "WARN", "noise": "PASS", "one step": "FAIL", "transfer": "SKIP"}
+    statuses["more steps"] = "WARN"
+    checks = [{"name": name, "status": status} for name, status in statuses.items()]
+    fail = {"kind": "verdict", "status": "FAIL", "threat": "linf 0.1", "n": 200, "checks": checks}
+    passed = {**fail, "status": "PASS", "checks": checks[1:2]}
+    other = {**passed, "threat": "linf 0.2", "n": 50}
+    found = beside({"a": [fail], "b": [passed], "c": [], "d": [other]})
+    suspect = {"huge eps": "WARN", "one step": "FAIL", "more steps": "WARN"}
+    assert found["verdicts"]["a"]["checks"] == suspect
+    (table,), notes = beside_tables(found)
+    assert table.header[3:] == ("images", "checks that warn or fail")
+    words = "FAIL: one step; WARN: huge eps, more steps"
+    assert [row[3:] for row in table.rows] == [
+        ("200", words),
+        ("200", "-"),
+        ("-", "-"),
+        ("50", "-"),
+    ]
+    assert notes == [
+        "verdict, d: threat model linf 0.2, not linf 0.1; images 50, not 200; not to be compared."
+    ]
 
 
 def test_without_either_there_is_no_table() -> None:

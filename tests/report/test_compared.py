@@ -71,6 +71,7 @@ def test_the_document_holds_every_table_and_the_commands() -> None:
     told = comparison_markdown({**RECORD, **beside(found)}, found, command="vicinal compare a b")
     assert told.startswith("# a beside b\n")
     assert "| clean | 8 | 50.00 [20.0, 80.0] | 50.00 [20.0, 80.0] | 0.5 |" in told
-    assert "| masked gradients | PASS (linf 0.1) | - |" in told
+    assert "| a | PASS | linf 0.1 | - | - |" in told
+    assert "- One net each: p-values are about these weights, not about the methods." in told
     assert "| command | vicinal evaluate a | - |" in told
     assert told.endswith("    vicinal compare a b\n")

@@ -16,6 +16,7 @@ def test_every_cell_has_its_place_and_what_is_unlike_is_said() -> None:
     rows = [
         {"attack": "clean", "cells": [_cell(0.9), _cell(0.5, 1e-5), None]},
         {"attack": "pgd", "cells": [_cell(0.5), _cell(0.4, 0.25), _cell(0.3, unlike="why")]},
+        {"attack": "fgsm", "cells": [_cell(0.5), _cell(0.4, 0.25, caveat="so and so"), None]},
     ]
     record = {"names": ["a", "b", "c"], "level": 0.05, "rows": rows}
     section, notes = report.comparison(record)
@@ -31,4 +32,6 @@ def test_every_cell_has_its_place_and_what_is_unlike_is_said() -> None:
     )
     assert section.rows[1][3:] == ("40.00 [30.0, 50.0]", "0.25", "30.00 [20.0, 40.0]", "unlike")
     assert notes[0] == "pgd, c: why; not compared."
-    assert "from a, by McNemar's exact test" in notes[1]
+    assert notes[1] == "fgsm, b: so and so."
+    assert "from a, by McNemar's exact test" in notes[2]
+    assert notes[3] == "One net each: p-values are about these weights, not about the methods."

@@ -26,8 +26,9 @@ _EPILOG = """examples:
 Each is a folder with a results.jsonl, or such a file, of `vicinal evaluate`; of several records of
 one attack the last counts. The others are held against the first. Only like is compared: the same
 images, attacked with the same parameters; what is unlike is marked, other data is refused. The test
-is McNemar's on the same images; records without a verdict for every image take Fisher's. Below
-stand masking verdicts and accuracies under corruptions, where there are any; they are not tested.
+is McNemar's on the same images; records without a verdict for every image, or that do not say which
+images they are, take Fisher's. A worst case is like another if every attack in it is. Below stand
+masking verdicts and accuracies under corruptions, where there are any; they are not tested.
 """
 
 
@@ -131,13 +132,28 @@ def _print(found: Record) -> None:
 
     sections, notes = report.comparison_tables(found)
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=120)
+    usual = console.width if console.is_terminal else 120
+    # Narrower, whole columns would go: the names of the rows first.
+    console = Console(width=max(usual, *map(_needed, sections)))
     for section in sections:
         console.print(f"{section.title}:", markup=False, highlight=False)
         console.print(_table(section))
     for note in notes:
         console.print(note, markup=False, highlight=False, soft_wrap=True)
+
+
+_SHORT = 24
+"""Up to this many characters a cell is a number with its interval, which must not be broken."""
+
+
+def _needed(section: Section) -> int:
+    """Tell how wide a table must be for every short cell to stand in one line."""
+    columns = zip(section.header, *section.rows, strict=True)
+    return sum(3 + max(min(len(word), _SHORT) for word in cells) for cells in columns)
+
+
+def _is_short(section: Section, place: int) -> bool:
+    return all(len(row[place]) <= _SHORT for row in section.rows)
 
 
 def _table(section: Section) -> Table:
@@ -148,8 +164,9 @@ def _table(section: Section) -> Table:
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     first, *others = section.header
     table.add_column(first, overflow="fold")
-    for word in others:
-        table.add_column(escape(word), justify="right", no_wrap=True)
+    for place, word in enumerate(others, start=1):
+        short = _is_short(section, place)
+        table.add_column(escape(word), justify="right", no_wrap=short)
     for row in section.rows:
         table.add_row(*map(escape, row))
     return table

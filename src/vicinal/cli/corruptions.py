@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from vicinal.recipes.job import Job
     from vicinal.records import Record
 
-__all__ = ["add_corruptions", "ask_of", "judge", "tell"]
+__all__ = ["Look", "add_corruptions", "ask_of", "tell"]
 
 PICTURE = "corruptions.png"
 """The heat map beside the records."""
@@ -80,29 +81,68 @@ def ask_of(args: argparse.Namespace) -> Ask | None:
     )
 
 
-def judge(args: argparse.Namespace, job: Job, ask: Ask) -> list[Record]:
-    """Judge under corruptions, a run or a model of one's own.
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """The corruptions as what a job looks at last, so that its records are written with theirs.
 
     Args:
-        args: The parsed arguments.
-        job: The job that the attacks were.
         ask: What is asked for.
-
-    Returns:
-        The records, which are in the folder too.
+        run: The run folder; None for a model of one's own.
+        data_dir: Where the data sets lie.
+        progress: Whether to show progress bars on stderr.
     """
-    from vicinal.recipes import corrupted
 
-    if args.model is not None:
-        return corrupted.corrupt_job(job, ask, data_dir=args.data_dir, progress=not args.json)
-    return corrupted.corrupt_run(
-        args.run_dir,
-        ask,
-        data_dir=args.data_dir,
-        device=args.device,
-        progress=not args.json,
-        command=job.facts.get("command"),
-    )
+    ask: Ask
+    run: str | None
+    data_dir: str | None
+    progress: bool = field(repr=False)
+
+    def judge(self, job: Job) -> list[Record]:
+        """Judge under corruptions, a run or a model of one's own.
+
+        Args:
+            job: The job that the attacks were.
+
+        Returns:
+            The records, which stand in no file yet.
+        """
+        from vicinal import engine
+
+        facts = {name: value for name, value in job.facts.items() if name not in _OF_ATTACKS}
+        own = replace(job, facts=facts)
+        if self.run is not None and engine.processes().several:
+            return self._together(own, self.run)
+        return self._alone(own)
+
+    def _alone(self, job: Job) -> list[Record]:
+        from vicinal.evaluation.ledger import made
+        from vicinal.recipes.corrupted import corrupt_job
+        from vicinal.recipes.folder import data_folder
+
+        where = self.data_dir if self.run is None else data_folder(Path(self.run), self.data_dir)
+        # It writes what it finds: into the ledger, which goes when the job is done.
+        folder = made((job.kept or job.folder) / "corruptions")
+        own = replace(job, folder=folder)
+        return corrupt_job(own, self.ask, data_dir=where, progress=self.progress)
+
+    def _together(self, job: Job, run: str) -> list[Record]:
+        from vicinal import data, recipes
+        from vicinal.recipes.corrupted import judged
+        from vicinal.recipes.folder import data_folder
+
+        found = judged(
+            job.model,
+            recipes.read(Path(run) / "recipe.yaml"),
+            self.ask,
+            data_dir=data_folder(Path(run), self.data_dir),
+            progress=self.progress,
+        )
+        source = self.ask.corruptions if self.ask.corruptions in data.CORRUPTED else None
+        return [{**record, **job.facts, "files": source} for record in found.records]
+
+
+_OF_ATTACKS = ("objective", "batch_size", "arithmetic")
+"""Facts that records of corruptions have never had."""
 
 
 def tell(found: Sequence[Record], folder: Path) -> None:

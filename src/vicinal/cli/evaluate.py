@@ -33,7 +33,8 @@ _EPILOG = """examples:
   vicinal evaluate RUN --suite standard --eps 8/255 --n 1000 --budget 10min --verdict
   vicinal evaluate RUN --suite standard --eps 8/255 --verdict --source OTHER_RUN
   vicinal evaluate RUN --corruptions all
-  vicinal evaluate RUN --corruptions fog,snow --severities 1,3,5 --n 1000 --baseline OTHER_RUN
+  vicinal evaluate RUN --corruptions fog,snow --severities 1,3,5 --n 1000
+  vicinal evaluate RUN --corruptions all --n 1000 --baseline OTHER_RUN
   vicinal evaluate RUN --suite full --eps 8/255 --robustbench entry.json --save-adversarial DIR
   vicinal evaluate --model package.module:factory --weights FILE.safetensors --dataset cifar10 \\
       --data-dir DIR --attack 'pgd(eps=8/255, step_size=2/255, steps=20)' --out OUT
@@ -49,7 +50,8 @@ calibration error (ECE, 15 bins). Intervals are Wilson's, at 95 %. R is the accu
 accuracy of the same images. The worst case counts the attacks of one threat model.
 
 Ctrl-C, or a power cut, loses nothing but the batch in progress: the same command goes on where it
-stopped; corruptions begin anew. Records are appended to RUN/results.jsonl, or OUT/results.jsonl.
+stopped. Records are appended to RUN/results.jsonl, or OUT/results.jsonl, once, when everything is
+done. A run folder that may only be read is judged into --out.
 """
 
 
@@ -94,7 +96,10 @@ def _add_attacks(parser: argparse.ArgumentParser) -> None:
         help="the threat model's radius, such as 8/255, for suites and for attacks that name none",
     )
     parser.add_argument(
-        "--norm", choices=("linf", "l2"), default="linf", help="its norm (default: linf)"
+        "--norm",
+        choices=("linf", "l2"),
+        default="linf",
+        help="its norm (default: linf); l2 must come with --eps",
     )
     parser.add_argument(
         "--suite",
@@ -103,6 +108,9 @@ def _add_attacks(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--budget", metavar="TIME", help="take of the suite what fits, such as 10min"
+    )
+    parser.add_argument(
+        "--only", metavar="NAMES", help="take of the suite these, such as pgd-20,fgsm"
     )
 
 
@@ -116,7 +124,9 @@ def _add_looks(parser: argparse.ArgumentParser) -> None:
         "--verdict", action="store_true", help="look for masked gradients, on 200 images"
     )
     parser.add_argument(
-        "--strict", action="store_true", help="the verdict too, and exit 1 where it is FAIL"
+        "--strict",
+        action="store_true",
+        help="the verdict too, and exit 1 where it is FAIL or had too few images",
     )
     parser.add_argument(
         "--curve",
@@ -145,12 +155,12 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--batch-size", type=int, metavar="N", help="images at a time (default: 128)"
     )
-    group.add_argument(
-        "--out", metavar="DIR", help="where its records go (default: runs/MODEL-DATASET)"
-    )
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out", metavar="DIR", help="where records go (default: RUN, or runs/MODEL-DATASET)"
+    )
     parser.add_argument(
         "--per-class", action="store_true", help="also show the accuracy of each class"
     )
@@ -172,10 +182,11 @@ def run(args: argparse.Namespace) -> int:
         args: The parsed arguments.
 
     Returns:
-        0; under --strict 1 where the verdict is FAIL.
+        0; under --strict 1 where the verdict is FAIL, or had too few images to clear the model.
     """
     check_common(args)
     from vicinal import _checks
+    from vicinal.cli.ball import eps_of
     from vicinal.cli.judged import folder_of
     from vicinal.cli.telling import tell
     from vicinal.evaluation.robustbench import robustbench
@@ -184,13 +195,15 @@ def run(args: argparse.Namespace) -> int:
 
     if args.n is not None:
         _checks.count("n", args.n)
+    eps_of(args)
     folder = folder_of(args)
-    default_threads(args, recorded_threads(folder) if args.model is None else None)
+    home = folder if args.run_dir is None else Path(args.run_dir)
+    default_threads(args, None if args.run_dir is None else recorded_threads(home))
     ask = corruptions.ask_of(args)
     if args.dry_run:
         return _dry_run(args, ask)
     work = partial(_work, args, ask)
-    report, chosen, extras = fetched(work, args, folder=folder, dataset=args.dataset)
+    report, chosen, extras = fetched(work, args, folder=home, dataset=args.dataset)
     if args.robustbench is not None:
         entry = robustbench(_evaluations(report), additional_data=args.additional_data)
         write_text(Path(args.robustbench), json.dumps(entry, indent=2) + "\n")
@@ -210,11 +223,11 @@ def _work(args: argparse.Namespace, ask: Ask | None) -> tuple[Report, Suite | No
     from vicinal.recipes import job
 
     whole, chosen, extras = job_of(args)
-    report = job.run(whole, progress=not args.json)
     if ask is not None:
-        found = corruptions.judge(args, whole, ask)
-        report = replace(report, records=[*report.records, *found])
-    return report, chosen, extras
+        shown, where = not args.json, args.data_dir
+        look = corruptions.Look(ask=ask, run=args.run_dir, data_dir=where, progress=shown)
+        whole = replace(whole, after=look.judge)
+    return job.run(whole, progress=not args.json), chosen, extras
 
 
 def _dry_run(args: argparse.Namespace, ask: Ask | None) -> int:
@@ -231,5 +244,10 @@ def _evaluations(report: Report) -> list[Record]:
 
 
 def _failed(report: Report) -> bool:
-    verdicts = [record["status"] for record in report.records if record["kind"] == "verdict"]
-    return "FAIL" in verdicts
+    """Tell whether a verdict convicts, or had too few images to clear."""
+    from vicinal.evaluation.symptoms import ENOUGH
+
+    verdicts = [record for record in report.records if record["kind"] == "verdict"]
+    checks = [check for record in verdicts for check in record["checks"]]
+    untested = any(check["name"] == ENOUGH and check["status"] != "PASS" for check in checks)
+    return untested or "FAIL" in {record["status"] for record in verdicts}

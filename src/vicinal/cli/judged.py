@@ -5,22 +5,23 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vicinal._errors import InputError
+from vicinal.cli.ball import attacks_of, eps_of, threat_of
+from vicinal.cli.chosen import check_chosen, only, within
 
 if TYPE_CHECKING:
     from torch import nn
 
     from vicinal._typing import Attack
-    from vicinal.evaluation import Threat
     from vicinal.evaluation.costs import Pace
     from vicinal.evaluation.suites import Suite
     from vicinal.recipes.extras import Extras
     from vicinal.recipes.job import Job
-    from vicinal.recipes.schema import Evaluation
 
 __all__ = ["folder_of", "job_of", "pace_on", "seconds_of"]
 
@@ -34,7 +35,7 @@ def folder_of(args: argparse.Namespace) -> Path:
         args: The parsed arguments.
 
     Returns:
-        The run folder, or --out; for a foreign model runs/<model>-<dataset> by default.
+        --out, by default the run folder; for a foreign model runs/<model>-<dataset>.
 
     Raises:
         InputError: If neither RUN nor --model is given, or both are, or a model has no data set.
@@ -42,11 +43,11 @@ def folder_of(args: argparse.Namespace) -> Path:
     if (args.run_dir is None) == (args.model is None):
         raise InputError("give either a run folder or --model, which names a model of your own.")
     if args.model is None:
-        for option in ("weights", "dataset", "out", "size", "batch_size"):
+        for option in ("weights", "dataset", "size", "batch_size"):
             if getattr(args, option) is not None:
                 word = option.replace("_", "-")
                 raise InputError(f"--{word} goes with --model; a run folder knows its own.")
-        return Path(args.run_dir)
+        return Path(args.run_dir if args.out is None else args.out)
     if args.dataset is None:
         raise InputError(
             "--model must come with --dataset, whose test images are judged. `vicinal list "
@@ -67,12 +68,13 @@ def job_of(args: argparse.Namespace) -> tuple[Job, Suite | None, Extras | None]:
     """
     from vicinal.evaluation.robustbench import check_once
     from vicinal.evaluation.threat import parameters
-    from vicinal.recipes import foreign, judge
+    from vicinal.recipes import judge
     from vicinal.recipes.device import pick_device
 
-    where, budget = pick_device(args.device).type, _budget(args)
+    check_chosen(args)
+    where = pick_device(args.device).type
+    named = attacks_of(args, device=where)
     if args.model is None:
-        named = judge.attacks_of(args.run_dir, args.attack, device=where, budget=budget)
         job = judge.job_of(
             args.run_dir,
             named,
@@ -80,12 +82,12 @@ def job_of(args: argparse.Namespace) -> tuple[Job, Suite | None, Extras | None]:
             data_dir=args.data_dir,
             device=where,
             seed=args.seed or 0,
-            threat=_threat(args),
+            threat=threat_of(args),
             adversarial=_path(args.save_adversarial),
             command=_command(args),
         )
+        job = replace(job, folder=folder_of(args))
     else:
-        named = foreign.attacks_of(args.attack, budget=budget, device=where)
         job = _foreign(args, named, device=where)
     source = _source(args, device=where)
     job, chosen = _with_suite(args, job, source)
@@ -113,7 +115,7 @@ def _foreign(args: argparse.Namespace, named: dict[str, Attack], *, device: str)
         attacks=named,
         device=device,
         seed=args.seed or 0,
-        threat=_threat(args),
+        threat=threat_of(args),
         adversarial=_path(args.save_adversarial),
         command=_command(args),
     )
@@ -121,35 +123,6 @@ def _foreign(args: argparse.Namespace, named: dict[str, Attack], *, device: str)
 
 def _path(text: str | None) -> Path | None:
     return None if text is None else Path(text)
-
-
-def _eps(args: argparse.Namespace) -> float | None:
-    from vicinal import _checks
-    from vicinal.recipes.numerals import read_number
-
-    if args.eps is None:
-        return None
-    value = read_number(args.eps)
-    if isinstance(value, str):
-        raise InputError(f"`--eps` must be a number such as 8/255; got {args.eps!r}.")
-    _checks.budget("eps", float(value), norm=args.norm, unbounded=False)
-    return float(value)
-
-
-def _budget(args: argparse.Namespace) -> Evaluation | None:
-    from vicinal.recipes import foreign
-
-    eps = _eps(args)
-    if eps is None or args.norm != "linf":
-        return None
-    return foreign.budget_of(eps)
-
-
-def _threat(args: argparse.Namespace) -> Threat | None:
-    from vicinal.evaluation import Threat
-
-    eps = _eps(args)
-    return None if eps is None else Threat(norm=args.norm, eps=eps)
 
 
 def _source(args: argparse.Namespace, *, device: str) -> nn.Module | None:
@@ -173,20 +146,22 @@ def _source(args: argparse.Namespace, *, device: str) -> nn.Module | None:
 def _with_suite(
     args: argparse.Namespace, job: Job, source: nn.Module | None
 ) -> tuple[Job, Suite | None]:
-    """Add the attacks of --suite, those that --budget has room for."""
+    """Add the attacks of --suite: those of --only, or those that --budget has room for."""
     from vicinal.evaluation.suites import suite
 
     if args.suite is None:
-        if args.budget is not None:
-            raise InputError("--budget chooses from a suite: give --suite standard, say.")
         return job, None
-    eps = _eps(args)
+    eps = eps_of(args)
     if eps is None and args.suite != "papers" and args.model is None:
         eps = _recipe_eps(args)
     classes = job.num_classes or 10
     chosen = suite(args.suite, eps=eps, norm=args.norm, source=source, num_classes=classes)
+    if args.only is not None:
+        chosen = only(chosen, args.only.split(","))
     if args.budget is not None:
-        chosen = _within(job, chosen, seconds_of(args.budget))
+        chosen, told = within(job, chosen, seconds_of(args.budget), pace=pace_on)
+        facts = {**job.facts, "command": _command(args, taken=chosen.attacks)}
+        job = replace(job, facts=facts, suite=told)
     attacks = {**job.attacks, **chosen.attacks}
     return replace(job, attacks=attacks), chosen
 
@@ -199,7 +174,7 @@ def _extras(args: argparse.Namespace, job: Job, source: nn.Module | None) -> Ext
     judging = args.verdict or args.strict
     if not (judging or args.curve or args.gradients):
         return None
-    eps, norm = _eps(args), args.norm
+    eps, norm = eps_of(args), args.norm
     shared = prevailing(threat_of(attack) for attack in job.attacks.values())
     if eps is None and shared is not None and isinstance(shared.eps, float):
         eps, norm = shared.eps, shared.norm
@@ -222,10 +197,6 @@ def _recipe_eps(args: argparse.Namespace) -> float:
     from vicinal import recipes
 
     return recipes.read(Path(args.run_dir) / "recipe.yaml").evaluation.eps
-
-
-def _within(job: Job, chosen: Suite, seconds: float) -> Suite:
-    return chosen.within(seconds, pace=pace_on(job), n=len(job.few))
 
 
 def pace_on(job: Job) -> Pace:
@@ -269,11 +240,15 @@ def seconds_of(text: str) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
-def _command(args: argparse.Namespace) -> str:
+def _command(args: argparse.Namespace, *, taken: Iterable[str] = ()) -> str:
     """Write the command that repeats it: as typed, and what was left to chance or the machine."""
     import torch
 
     words = ["vicinal", *args.words]
+    if names := ",".join(taken):
+        # What fits a time is another choice at another call.
+        at = next(k for k, word in enumerate(words) if word.partition("=")[0] == "--budget")
+        words[at : at + (1 if "=" in words[at] else 2)] = ["--only", names]
     plain = {word.partition("=")[0] for word in args.words}
     settled = {"--seed": args.seed or 0, "--threads": torch.get_num_threads()}
     for option, value in settled.items():

@@ -114,6 +114,8 @@ def _worst(found: Sequence[Record]) -> str:
     broken = ", ".join(f"{name} {count}" for name, count in record["broken_by"].items())
     if broken:
         told.append(f"broken first by: {broken}")
+    if record.get("smaller"):
+        told.append(f"of a smaller radius, counted too: {', '.join(record['smaller'])}")
     if record["left_out"]:
         others = ", ".join(f"{name} ({why})" for name, why in record["left_out"].items())
         told.append(f"not in it: {others}")

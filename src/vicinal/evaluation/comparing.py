@@ -1,18 +1,22 @@
 """Several evaluations side by side: which differences are more than chance, and what is unlike.
 
-Only like is compared with like: the same images, attacked with the same parameters. McNemar's exact
-test works on the images that one model gets right and the other wrong; where records hold no
-verdict for every image, Fisher's exact test takes its place, which sees less. Chances are corrected
-for the number of tests by Holm's method.
+Only like is compared with like: the same images, attacked with the same parameters from the same
+source, each attack of a worst case too. McNemar's exact test works on the images that one model
+gets right and the other wrong; where records do not say which images they are, or hold no verdict
+for every image, Fisher's exact test takes its place, which sees less. Chances are corrected for the
+number of tests by Holm's method.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from vicinal._checks import InputError
 from vicinal.evaluation.packing import unpack
+from vicinal.evaluation.results import WORST
+from vicinal.evaluation.threat import digest_of
 from vicinal.metrics import fisher_exact, mcnemar, wilson
 from vicinal.records import Record
 
@@ -36,6 +40,7 @@ class Cell:
             itself, and where the two are unlike.
         test: "McNemar" or "Fisher"; empty where there is none.
         unlike: Why it must not be held against the first; empty where it may.
+        caveat: Why the test is not the usual one; empty where it is.
     """
 
     accuracy: float
@@ -44,6 +49,7 @@ class Cell:
     p: float | None = None
     test: str = ""
     unlike: str = ""
+    caveat: str = ""
 
     @property
     def differs(self) -> bool:
@@ -91,22 +97,54 @@ def compared(found: Mapping[str, Sequence[Record]]) -> Comparison:
             two of them have alike.
 
     Example:
-        >>> one = {"attack": "clean", "n": 8, "correct": 8, "accuracy": 1.0, "right": "/w=="}
-        >>> other = {"attack": "clean", "n": 8, "correct": 2, "accuracy": 0.25, "right": "wA=="}
-        >>> cell = compared({"a": [one], "b": [other]}).rows["clean"][1]
+        >>> one = {"attack": "clean", "images": "3f", "n": 8, "correct": 8, "accuracy": 1.0}
+        >>> other = {**one, "correct": 2, "accuracy": 0.25, "right": "wA=="}
+        >>> cell = compared({"a": [{**one, "right": "/w=="}], "b": [other]}).rows["clean"][1]
         >>> cell.p, cell.test, cell.differs
         (0.03125, 'McNemar', True)
     """
     names = tuple(found)
     if len(names) < 2:
         raise InputError("a comparison must have at least two evaluations; give several.")
-    last = {name: {record["attack"]: record for record in found[name]} for name in names}
+    last = {name: _last(found[name]) for name in names}
     _check_data(last)
     attacks = list(dict.fromkeys(attack for name in names for attack in last[name]))
     rows = {attack: _row([last[name].get(attack) for name in names]) for attack in attacks}
     if not any(cell is not None and cell.p is not None for row in rows.values() for cell in row):
         raise InputError(f"nothing here can be compared with {names[0]}: {_why(rows)}.")
     return Comparison(names=names, rows=_corrected(rows))
+
+
+def _last(records: Sequence[Record]) -> dict[str, Record]:
+    """Take the last record of every attack; in a worst case, what it was made of."""
+    found: dict[str, Record] = {}
+    for record in records:
+        known = {**_digests(record, found), **record}
+        found[record["attack"]] = known if record["attack"] == WORST else record
+    return found
+
+
+def _digests(record: Record, before: Mapping[str, Record]) -> Record:
+    """Digest the attacks of an older worst case, whose own records stand before it."""
+    own = ((name, before.get(name, {})) for name in record.get("attacks", ()))
+    return {
+        "digests": {
+            name: digest_of(one["parameters"], source=one.get("source"))
+            for name, one in own
+            if "parameters" in one and not _lacks_source(one)
+        }
+    }
+
+
+def _lacks_source(record: Record) -> bool:
+    """Tell whether an attack took its examples from a net that the record does not name."""
+    return record.get("source") is None and _transfers(record.get("parameters"))
+
+
+def _transfers(parameters: Any) -> bool:  # ruff: ignore[any-type] — of JSON
+    if not isinstance(parameters, Mapping):
+        return False
+    return "source" in parameters or any(map(_transfers, parameters.values()))
 
 
 def _check_data(last: Mapping[str, Mapping[str, Record]]) -> None:
@@ -149,7 +187,9 @@ def _tested(cell: Cell, first: Record, record: Record) -> Cell:
     if unlike:
         return replace(cell, unlike=unlike)
     n = record["n"]
-    if "right" in first and "right" in record:
+    if any(one.get("images") is None for one in (first, record)):
+        cell = replace(cell, caveat="which images they are is not known; Fisher's test")
+    elif "right" in first and "right" in record:
         p = mcnemar(unpack(first["right"], n=n), unpack(record["right"], n=n))
         return replace(cell, p=p, test="McNemar")
     p = fisher_exact(first["correct"], n, record["correct"], n)
@@ -165,12 +205,25 @@ def _unlike(first: Record, record: Record) -> str:
         "parameters": "other parameters",
         "threat": "another threat model",
         "attacks": "a worst case of other attacks",
-        "source": "another source",
     }
     for key, words in pairs.items():
         if key in first and key in record and first[key] != record[key]:
             return words
-    return ""
+    if first.get("source") != record.get("source"):
+        return "another source"
+    if _lacks_source(record):
+        return "the source is not known"
+    return _unlike_parts(first, record) if record["attack"] == WORST else ""
+
+
+def _unlike_parts(first: Record, record: Record) -> str:
+    """Say which attacks of two worst cases are unlike, each by its parameters and its source."""
+    one, other = first["digests"], record["digests"]
+    names = record.get("attacks", [""])
+    if not all(name in one and name in other for name in names):
+        return "the attacks are not known"
+    unlike = [name for name in names if one[name] != other[name]]
+    return f"other parameters or another source of {', '.join(unlike)}" if unlike else ""
 
 
 def _why(rows: Mapping[str, tuple[Cell | None, ...]]) -> str:

@@ -1,7 +1,8 @@
 """Whether a model is the kind of function that attacks are written for.
 
-The same images must get the same logits every time and in any company, logits must not be
-probabilities, there must be a gradient, and a forward pass must not optimise anything itself.
+The same images must get the same logits every time, in any company and whether or not a gradient is
+asked for, logits must not be probabilities, there must be a gradient, and a forward pass must not
+optimise anything itself.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from torch.overrides import TorchFunctionMode
 from vicinal._checks import count, images, logits
 from vicinal._typing import Batch, Batches, Model
 from vicinal.evaluation.batches import on_device
+from vicinal.evaluation.preflight import off_simplex, simplex_slack
 from vicinal.gradients import clean_logits, detached, differentiable, frozen
 from vicinal.maths.losses import widen
 
 __all__ = ["Consistency", "consistency"]
 
-_NEAR_ONE = 1e-3
 _COMPUTING: set[Any] = {torch.autograd.grad, torch.autograd.backward, Tensor.backward}
 
 
@@ -37,7 +38,9 @@ class Consistency:
         difference: The largest difference of normalised logits between those passes.
         changed: Images whose class was not the same every time.
         in_halves: The same difference between the first pass and one in half batches.
-        probabilities: Whether every row of outputs is on the simplex.
+        with_gradient: The largest difference of the logits that are asked for with a gradient from
+            those without, as a share of the mean length of the centred logits.
+        off_simplex: How far the outputs are from probabilities, as `preflight.off_simplex` has it.
         gradients_inside: Whether a forward pass asks for gradients of its own.
         undifferentiable: Whether the logits have no gradient with respect to the images.
     """
@@ -48,9 +51,15 @@ class Consistency:
     difference: float
     changed: int
     in_halves: float
-    probabilities: bool
+    with_gradient: float
+    off_simplex: float
     gradients_inside: bool
     undifferentiable: bool
+
+    @property
+    def probabilities(self) -> bool:
+        """Whether every row of outputs is on the simplex, to rounding."""
+        return self.off_simplex < simplex_slack(self.n)
 
 
 def consistency(model: Model, data: Batch | Batches, *, passes: int = 5) -> Consistency:
@@ -83,7 +92,8 @@ def consistency(model: Model, data: Batch | Batches, *, passes: int = 5) -> Cons
         difference=max(part.difference for part in parts),
         changed=sum(part.changed for part in parts),
         in_halves=max(part.in_halves for part in parts),
-        probabilities=all(part.probabilities for part in parts),
+        with_gradient=max(part.with_gradient for part in parts),
+        off_simplex=max(part.off_simplex for part in parts),
         gradients_inside=any(part.gradients_inside for part in parts),
         undifferentiable=any(part.undifferentiable for part in parts),
     )
@@ -99,7 +109,7 @@ def _of_batch(model: Model, x: Tensor, passes: int) -> Consistency:
     changed = torch.zeros(len(x), dtype=torch.bool, device=first.device)
     for z in again:
         changed |= z.argmax(dim=1) != first.argmax(dim=1)
-    sums = (first.sum(dim=1) - 1).abs() < _NEAR_ONE
+    climbed = _with_gradient(model, x)
     return Consistency(
         n=len(x),
         num_classes=first.shape[1],
@@ -107,9 +117,10 @@ def _of_batch(model: Model, x: Tensor, passes: int) -> Consistency:
         difference=max(_difference(z, first) for z in again),
         changed=int(changed.sum()),
         in_halves=_difference(halves, first),
-        probabilities=bool((first >= 0).all()) and bool(sums.all()),
+        with_gradient=_apart(climbed.detach(), first),
+        off_simplex=off_simplex(first),
         gradients_inside=watch.seen,
-        undifferentiable=not _has_gradient(model, x),
+        undifferentiable=not climbed.requires_grad,
     )
 
 
@@ -123,11 +134,18 @@ def _difference(z: Tensor, first: Tensor) -> float:
     return float((rows[0] - rows[1]).abs().max())
 
 
-def _has_gradient(model: Model, x: Tensor) -> bool:
+def _with_gradient(model: Model, x: Tensor) -> Tensor:
     # With the weights frozen, only the images can ask for a gradient.
     with frozen(model), differentiable():
         z: Tensor = model(detached(x).requires_grad_(True))
-    return z.requires_grad
+        return widen(logits(z, n=x.shape[0], values=False))
+
+
+def _apart(z: Tensor, first: Tensor) -> float:
+    """Compare logits on the scale that tells classes apart; it is of all rows, as one may tie."""
+    spread = (first - first.mean(dim=1, keepdim=True)).norm(dim=1).mean()
+    scale = torch.maximum(spread, 1e-3 * first.abs().max()).clamp_min(1e-10)
+    return float(((z - first).abs().max() / scale).nan_to_num(nan=torch.inf))
 
 
 class _Watch(TorchFunctionMode):

@@ -10,6 +10,8 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import is_dataclass
+from functools import partial
 from typing import Any, Protocol, TypeAlias, cast
 
 import torch
@@ -19,12 +21,15 @@ from vicinal._checks import InputError, check_finite, choice, images, labels, lo
 from vicinal._typing import Batch, Batches, Model
 from vicinal.corruptions import CORRUPTIONS, SETS, SEVERITIES, draw_keys, fixed_keys
 from vicinal.evaluation.corruption_results import CorruptionResults
+from vicinal.evaluation.identity import identity
+from vicinal.evaluation.ledger import Ledger, content
 from vicinal.evaluation.pieces import Pieces
+from vicinal.evaluation.results import CLEAN, Verdicts
 from vicinal.gradients import clean_logits
 from vicinal.maths.simplex import true_class
 from vicinal.metrics import Baseline
 
-__all__ = ["KeyedCorruption", "chosen", "corrupted", "on_files"]
+__all__ = ["KeyedCorruption", "aside_of", "chosen", "corrupted", "on_files"]
 
 Report: TypeAlias = Callable[[str, int], None]
 
@@ -68,6 +73,27 @@ def chosen(
     return found
 
 
+def aside_of(named: Mapping[str, object], *, procedural: bool = False) -> frozenset[str]:
+    """Find those that say of themselves that they cannot be compared with the literature.
+
+    Args:
+        named: Corruptions by name.
+        procedural: Whether they count in the means all the same.
+
+    Returns:
+        The names of what is in no mean.
+
+    Example:
+        >>> sorted(aside_of(chosen("all")))
+        ['frost']
+    """
+    if procedural:
+        return frozenset()
+    return frozenset(
+        name for name, corruption in named.items() if not getattr(corruption, "comparable", True)
+    )
+
+
 def corrupted(
     model: Model,
     data: Batch | Batches,
@@ -78,6 +104,7 @@ def corrupted(
     procedural: bool = False,
     baseline: Baseline | None = None,
     report: Report | None = None,
+    ledger: Ledger | None = None,
 ) -> CorruptionResults:
     """Give the accuracy under every corruption and severity, and on the clean images.
 
@@ -94,6 +121,8 @@ def corrupted(
             as a frost of computed texture, count in the means all the same.
         baseline: The net that mCE compares with, such as `metrics.BASELINES["alexnet"]`.
         report: Called with the corruption's name and the number of images after every batch.
+        ledger: Keeps finished batches of this model, and knows those of an earlier call; the host
+            then reads every batch's verdicts.
 
     Returns:
         The results.
@@ -112,19 +141,24 @@ def corrupted(
     Cost: one forward pass for the clean images and one for each corruption and severity.
     """
     named, strengths = chosen(corruptions), _checked(severities)
-    seed, tally, began = int(draw_keys(1, rng)), _Tally(model), time.perf_counter()
+    seed, tally, began = int(draw_keys(1, rng)), _Tally(model, ledger), time.perf_counter()
+    words = {name: f"{name}(seed={seed}, {_told(one, ledger)})" for name, one in named.items()}
     start = 0
     for x, y in _batches(data, tally.device):
         indices = torch.arange(start, start + x.shape[0])
-        start += x.shape[0]
-        tally.add(None, x, y)
+        tally.clean(x, y, start=start)
         for name, corruption in named.items():
-            for severity in strengths:
-                keys = fixed_keys(indices, seed=seed, name=name, severity=severity)
-                tally.add((name, severity), corruption(x, severity=severity, keys=keys), y)
+            draws = partial(fixed_keys, indices, seed=seed, name=name)
+            tally.add(
+                [(name, severity) for severity in strengths],
+                (corruption(x, severity=one, keys=draws(severity=one)) for one in strengths),
+                y,
+                word=words[name],
+            )
             if report is not None:
                 report(name, x.shape[0] * len(strengths))
-    aside = frozenset() if procedural else frozenset(n for n, c in named.items() if _is_aside(c))
+        start += x.shape[0]
+    aside = aside_of(named, procedural=procedural)
     return tally.results(began, aside=aside, baseline=baseline)
 
 
@@ -135,6 +169,7 @@ def on_files(
     clean: Batch | Batches = (),
     baseline: Baseline | None = None,
     report: Report | None = None,
+    ledger: Ledger | None = None,
 ) -> CorruptionResults:
     """Give the accuracy on corrupted images that are there already, such as CIFAR-10-C.
 
@@ -144,6 +179,8 @@ def on_files(
         clean: Batches of the clean twins; where there are none, A_clean and R are NaN.
         baseline: The net that mCE compares with.
         report: Called with the corruption's name and the number of images after every batch.
+        ledger: Keeps finished batches of this model, and knows those of an earlier call; the host
+            then reads every batch's verdicts.
 
     Returns:
         The results.
@@ -153,12 +190,13 @@ def on_files(
 
     Cost: one forward pass for every image.
     """
-    tally, began = _Tally(model), time.perf_counter()
-    for x, y in _batches(clean, tally.device):
-        tally.add(None, x, y)
+    tally, began = _Tally(model, ledger), time.perf_counter()
+    for k, (x, y) in enumerate(_batches(clean, tally.device)):
+        tally.clean(x, y, start=k)
     for name, severity, batches in parts:
-        for x, y in _batches(batches, tally.device):
-            tally.add((name, severity), x, y)
+        for k, (x, y) in enumerate(_batches(batches, tally.device)):
+            tally.at(x, y, start=k)
+            tally.add([(name, severity)], [x], y, word=f"{name}(files)")
             if report is not None:
                 report(name, x.shape[0])
     return tally.results(began, aside=frozenset(), baseline=baseline)
@@ -173,11 +211,6 @@ def _checked(severities: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def _is_aside(corruption: object) -> bool:
-    """Tell whether a corruption says of itself that it cannot be compared with the literature."""
-    return not getattr(corruption, "comparable", True)
-
-
 def _batches(data: Batch | Batches, device: torch.device) -> Iterator[Batch]:
     pair = isinstance(data, (tuple, list)) and len(data) == 2 and isinstance(data[0], Tensor)
     for x, y in cast(Batches, [data] if pair else data):
@@ -190,30 +223,88 @@ Place: TypeAlias = tuple[str, int] | None
 """A corruption and its severity; None for clean images."""
 
 
+def _told(corruption: object, ledger: Ledger | None) -> str:
+    """Tell a corruption from its namesakes, where that matters."""
+    if ledger is None:
+        return ""
+    # The content alone does not tell paths apart, such as those of two folders of textures.
+    return (
+        f"{corruption!r} {identity(corruption)}"
+        if is_dataclass(corruption)
+        else identity(corruption)
+    )
+
+
 class _Tally:
     """Counts who is right, on the model's device.
 
     The host reads no logits before the end; it waits for clean batches, whose labels are checked,
-    and for the first of every corruption and severity.
+    and for the first of every corruption and severity; with a ledger for every verdict.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, ledger: Ledger | None) -> None:
         weight = next(model.parameters(), None)
         self.device = torch.device("cpu") if weight is None else weight.device
-        self._model, self._pieces = model, Pieces()
+        self._model, self._pieces, self._ledger = model, Pieces(), ledger
         self._right: dict[Place, Any] = defaultdict(int)
         self._images: dict[Place, int] = defaultdict(int)
         self._bad: Any = 0
+        self._start, self._of = 0, ""
 
-    def add(self, place: Place, x: Tensor, y: Tensor) -> None:
-        """Judge one batch."""
+    def at(self, x: Tensor, y: Tensor, *, start: int) -> None:
+        """Note where the batch begins that comes next, and what it is."""
+        self._start = start
+        self._of = "" if self._ledger is None else content(x, y)
+
+    def clean(self, x: Tensor, y: Tensor, *, start: int) -> None:
+        """Judge one clean batch; what is added next is made of it."""
+        self.at(x, y, start=start)
+        self.add([None], [x], y, word=f"{CLEAN}()")
+
+    def add(
+        self, places: Sequence[Place], moved: Iterable[Tensor], y: Tensor, *, word: str
+    ) -> None:
+        """Judge one batch at some severities, or take it from the ledger."""
+        word = f"{word}, severities={[place and place[1] for place in places]}"
+        right = self._found(word, (y.shape[0], len(places)))
+        if right is None:
+            rows = [self._judged(*one, y) for one in zip(places, moved, strict=True)]
+            right = torch.stack(rows, dim=1)
+            self._keep(word, right)
+        for place, row in zip(places, right.sum(dim=0), strict=True):
+            self._right[place] += row
+            self._images[place] += y.shape[0]
+
+    def _judged(self, place: Place, x: Tensor, y: Tensor) -> Tensor:
+        """Tell for every image whether the model is right, (N,)."""
         n = x.shape[0]
         z = self._pieces.run(lambda wrap: clean_logits(wrap(self._model), x), n=n, rng=None)
         logits(z, n=n, values=False)
         self._bad += (~torch.isfinite(z)).any(dim=1).sum()
         labels(y, n=n, num_classes=z.shape[1], values=place is None or place not in self._images)
-        self._right[place] += (z.argmax(dim=1) == true_class(y)).sum()
-        self._images[place] += n
+        return z.argmax(dim=1) == true_class(y)
+
+    def _found(self, word: str, shape: tuple[int, int]) -> Tensor | None:
+        if self._ledger is None:
+            return None
+        found = self._ledger.found(word, self._start, n=shape[0], of=self._of)
+        if found is None or found.verdicts.correct.shape != shape:
+            return None
+        return found.verdicts.correct.to(self.device)
+
+    def _keep(self, word: str, right: Tensor) -> None:
+        # What is no number is told at the end, and must be judged again the next time.
+        if self._ledger is None or int(self._bad):
+            return
+        n, strengths = right.shape
+        verdicts = Verdicts(
+            correct=right.cpu(),
+            norms=torch.zeros(n),
+            forward=n * strengths,
+            backward=0,
+            seconds=0.0,
+        )
+        self._ledger.keep(word, self._start, verdicts, of=self._of)
 
     def results(
         self, began: float, *, aside: frozenset[str], baseline: Baseline | None

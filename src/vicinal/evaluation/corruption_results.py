@@ -7,8 +7,8 @@ are told apart: they have their own rows and are in no mean unless that was aske
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from vicinal._checks import InputError, choice
@@ -21,7 +21,26 @@ from vicinal.metrics import (
 )
 from vicinal.records import Record
 
-__all__ = ["CorruptionResults"]
+__all__ = ["CorruptionResults", "averaged"]
+
+
+def averaged(judged: Iterable[str], aside: Collection[str] = ()) -> tuple[str, ...]:
+    """Choose the corruptions that a mean is over: of the 15 of ImageNet-C, or else all.
+
+    Args:
+        judged: The corruptions that there are.
+        aside: Those of them that are in no mean.
+
+    Returns:
+        Their names, in the order given.
+
+    Example:
+        >>> averaged(["fog", "frost", "rotation"], {"frost"}), averaged(["rotation"])
+        (('fog',), ('rotation',))
+    """
+    there = [name for name in judged if name not in aside]
+    common = tuple(name for name in there if name in SETS["common"])
+    return common or tuple(there)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,9 +87,19 @@ class CorruptionResults:
     @property
     def over(self) -> tuple[str, ...]:
         """The corruptions that the mean is over: of the 15 of ImageNet-C, or else all, judged."""
-        there = [name for name in self.correct if name not in self.aside]
-        common = tuple(name for name in there if name in SETS["common"])
-        return common or tuple(there)
+        return averaged(self.correct, self.aside)
+
+    @property
+    def mean_of(self) -> str:
+        """What the mean is over, and what it is not, in words."""
+        whole = f"ImageNet-C's {len(SETS['common'])}"
+        common = set(self.over) & set(SETS["common"])
+        found = f"{len(self.over)} of {whole}" if common else f"{len(self.over)} outside {whole}"
+        apart = [name for name in self.correct if name in self.aside]
+        if apart:
+            found += f": {' and '.join(apart)} {'is' if len(apart) == 1 else 'are'} procedural here"
+        others = len(self.correct) - len(self.over) - len(apart)
+        return found + (f"; {others} more rows are in no mean" if others else "")
 
     def accuracy(self, corruption: str, severity: int | None = None) -> float:
         """Give the accuracy under a corruption.
@@ -128,23 +157,32 @@ class CorruptionResults:
             name: What to call it.
 
         Returns:
-            The baseline.
+            The baseline, of the corruptions that the mean is over.
+
+        Raises:
+            InputError: If one of them was not judged at all five severities.
         """
-        errors = {known: fmean(values) for known, values in self.errors().items()}
+        for known in self.over:
+            if set(self.correct[known]) != set(SEVERITIES):
+                raise InputError(
+                    f"a baseline must have been judged at all five severities; {known} was at "
+                    f"{', '.join(map(str, sorted(self.correct[known])))}."
+                )
+        errors = {known: 1 - self.accuracy(known) for known in self.over}
         return Baseline(name=name, errors=errors, clean=1 - self.clean)
 
     def mce(self, baseline: Baseline) -> float:
-        """Give mCE beside a baseline, in per cent.
+        """Give mCE beside a baseline, in per cent, over the corruptions that the mean is over.
 
         Args:
-            baseline: The net to compare with.
+            baseline: The net to compare with; judged on the same images, which is not checked.
 
         Returns:
-            mCE; NaN where one of the baseline's corruptions, or a severity, was not judged.
+            mCE; NaN where the baseline's mean is over others, or a severity was not judged.
         """
         if not self._holds(baseline):
             return math.nan
-        return mean_corruption_error(self.errors(), baseline)
+        return mean_corruption_error(self.errors(), self._within(baseline))
 
     def relative_mce(self, baseline: Baseline) -> float:
         """Give relative mCE beside a baseline, in per cent.
@@ -157,11 +195,16 @@ class CorruptionResults:
         """
         if not self._holds(baseline):
             return math.nan
-        return relative_mean_corruption_error(self.errors(), 1 - self.clean, baseline)
+        return relative_mean_corruption_error(self.errors(), 1 - self.clean, self._within(baseline))
 
     def _holds(self, baseline: Baseline) -> bool:
-        """Tell whether all of a baseline's corruptions were judged at all severities."""
-        return all(set(self.correct.get(name, ())) == set(SEVERITIES) for name in baseline.errors)
+        """Tell whether the baseline's mean is over the same corruptions, judged five times each."""
+        whole = all(set(self.correct[name]) == set(SEVERITIES) for name in self.over)
+        return whole and bool(self.over) and set(averaged(baseline.errors)) == set(self.over)
+
+    def _within(self, baseline: Baseline) -> Baseline:
+        """Leave out the baseline's corruptions that no mean is over."""
+        return replace(baseline, errors={name: baseline.errors[name] for name in self.over})
 
     @property
     def records(self) -> list[Record]:
@@ -200,6 +243,7 @@ class CorruptionResults:
             "kind": "corruptions",
             "n": self.n,
             "over": list(self.over),
+            "mean_of": self.mean_of,
             "aside": sorted(self.aside & self.correct.keys()),
             "severities": list(self.severities),
             "clean_accuracy": self.clean,
@@ -231,8 +275,8 @@ class CorruptionResults:
     def _foot(self) -> list[str]:
         score = robustness_score(self.mean, self.clean)
         lines = [
-            f"A_clean {100 * self.clean:.2f}, mean over {len(self.over)} corruptions "
-            f"{100 * self.mean:.2f}, R {score:.3f}"
+            f"A_clean {100 * self.clean:.2f}, mean {100 * self.mean:.2f}, R {score:.3f}",
+            f"mean over {self.mean_of}",
         ]
         if self.baseline is not None:
             lines.append(

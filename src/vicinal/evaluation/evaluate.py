@@ -15,6 +15,7 @@ from torch import Tensor
 from vicinal._checks import InputError, images, labels, logits
 from vicinal._typing import Attack, Batch, Batches, Model, Passes
 from vicinal.evaluation.corrupted import KeyedCorruption, chosen, corrupted
+from vicinal.evaluation.identity import source_of
 from vicinal.evaluation.ledger import Images, Ledger, content
 from vicinal.evaluation.packing import prints
 from vicinal.evaluation.pieces import Pieces, Wrap, with_source
@@ -104,7 +105,8 @@ def evaluate(
     desk.streams.close()
     verdicts = {name: _joined(found) for name, found in parts.items()}
     for name, attack in named.items():
-        verdicts[name] = replace(verdicts[name], about=about(attack, device=device))
+        said = replace(about(attack, device=device), source=source_of(attack))
+        verdicts[name] = replace(verdicts[name], about=said)
     return Results(verdicts=verdicts, threat=threat, corruptions=found)
 
 

@@ -1,8 +1,9 @@
 """Whether a model or an attack is the one of an earlier call: a digest of what it consists of.
 
 Weights alone do not say it: a wrapper may hold its net in a plain attribute or a closure, and a
-factor or a number of levels changes every logit. What cannot be looked into, such as an object of a
-library, counts by its type only, so that the digest is the same in another process.
+factor, a number of levels, a hook or another `forward` changes every logit. Classes of torch and of
+Python's own library count by their names, as do things that cannot be looked into, so that the
+digest is the same in another process.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import sys
+from collections import deque
 from collections.abc import Callable, Mapping
+from pathlib import PurePath
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
 from typing import Any
 
@@ -26,7 +30,7 @@ __all__ = ["identity", "keys_of", "source_of"]
 
 _Parts = list[tuple[str, Any]]
 _HOLDERS = (tuple, list, Mapping, set, frozenset, CodeType)
-_PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
+_PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device, PurePath)
 
 
 def keys_of(attacks: Mapping[str, Attack], *, device: torch.device) -> dict[str, str]:
@@ -82,15 +86,22 @@ def identity(thing: object) -> str:
         (True, False)
     """
     found = hashlib.sha256()
-    _feed(thing, found.update, {})
+    seen: _Seen = {}
+    later: _Later = deque()
+    _feed(thing, found.update, seen, later)
+    while later:
+        _feed_parts(later.popleft(), found.update, seen, later)
     return found.hexdigest()
 
 
 _Seen = dict[int, tuple[int, object]]
 """What was fed, by its id, and held so that the id stays its own."""
 
+_Later = deque[object]
+"""Code that was named and is fed at the end: functions that call each other may be many."""
 
-def _feed(value: object, update: Callable[[bytes], None], seen: _Seen) -> None:
+
+def _feed(value: object, update: Callable[[bytes], None], seen: _Seen, later: _Later) -> None:
     if isinstance(value, _PLAIN):
         update(f"{type(value).__name__} {value!r};".encode())
         return
@@ -103,11 +114,19 @@ def _feed(value: object, update: Callable[[bytes], None], seen: _Seen) -> None:
     if isinstance(value, Tensor):
         _feed_tensor(value, update)
         return
+    if isinstance(value, (FunctionType, type)):
+        update(f"{_named(value)};".encode())
+        later.append(value)
+        return
+    _feed_parts(value, update, seen, later)
+
+
+def _feed_parts(value: object, update: Callable[[bytes], None], seen: _Seen, later: _Later) -> None:
     parts = _parts(value)
     update(f"{_named(value)} {len(parts)}(".encode())
     for name, part in parts:
         update(f"{name}=".encode())
-        _feed(part, update, seen)
+        _feed(part, update, seen, later)
     update(b")")
 
 
@@ -128,20 +147,61 @@ def _parts(value: object) -> _Parts:
     for kind, take in _BY_KIND.items():
         if isinstance(value, kind):
             return take(value)
-    if isinstance(value, type) or _named(value).startswith("torch."):
+    if _named(value).startswith("torch."):
         return []
+    code = [("type", type(value))] if callable(value) else []
     if dataclasses.is_dataclass(value):
-        return [(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)]
-    return list(getattr(value, "__dict__", {}).items())
+        fields = dataclasses.fields(value)
+        return [*code, *((field.name, getattr(value, field.name)) for field in fields)]
+    return [*code, *getattr(value, "__dict__", {}).items()]
 
 
 def _of_module(net: nn.Module) -> _Parts:
-    """Weights, buffers, children, and what stands in attributes; its mode does not count."""
-    return [(name, value) for name, value in vars(net).items() if name not in _ASIDE]
+    """Its class, weights, buffers, children, attributes and hooks; its mode does not count."""
+    held = [(name, value) for name, value in vars(net).items() if name not in _ASIDE]
+    # Hooks are numbered by a counter of the process.
+    hooks = [(name, list(vars(net).get(name, {}).values())) for name in _HOOKS]
+    return [("type", type(net)), *held, *((name, found) for name, found in hooks if found)]
 
 
 _ASIDE = {*vars(nn.Module()), "_compiled_call_impl"} - {"_parameters", "_buffers", "_modules"}
 """What every module has beside weights, buffers and children: mode and hooks."""
+
+_HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+"""Those that may change logits or their gradients."""
+
+
+def _of_type(kind: type) -> _Parts:
+    """The functions and plain values of a class and of those it inherits from."""
+    found: _Parts = []
+    for one in filter(_is_looked_into, kind.__mro__):
+        found += [("class", f"{one.__module__}.{one.__qualname__}")]
+        for name, value in vars(one).items():
+            ours = [(name, part) for part in _unwrapped(value)]
+            found += ours or ([(name, value)] if _is_content(name, value) else [])
+    return found
+
+
+def _is_looked_into(kind: type) -> bool:
+    room = kind.__module__.partition(".")[0]
+    return room != "torch" and room not in sys.stdlib_module_names
+
+
+def _unwrapped(value: object) -> list[FunctionType]:
+    """Give the functions of what stands in a class: a method, however it is bound."""
+    if isinstance(value, property):
+        held: tuple[object, ...] = (value.fget, value.fset)
+    elif isinstance(value, (staticmethod, classmethod)):
+        held = (value.__func__,)
+    else:
+        held = (value.func if isinstance(value, functools.cached_property) else value,)
+    return [one for one in held if isinstance(one, FunctionType)]
+
+
+def _is_content(name: str, value: object) -> bool:
+    """Tell values from what Python notes of a class itself, some of it in an order by chance."""
+    plain = (*_PLAIN, Tensor, nn.Module, np.ndarray, functools.partial, Mapping, list, tuple, set)
+    return not name.startswith("__") and isinstance(value, (*plain, frozenset))
 
 
 def _of_function(function: FunctionType) -> _Parts:
@@ -162,7 +222,7 @@ def _names(code: CodeType) -> set[str]:
 
 
 def _is_near(value: object, module: str) -> bool:
-    if isinstance(value, FunctionType):
+    if isinstance(value, (FunctionType, type)):
         return value.__module__ == module
     return isinstance(value, (Tensor, nn.Module, bool, int, float, str))
 
@@ -176,6 +236,7 @@ def _is_filled(cell: Any) -> bool:  # ruff: ignore[any-type] — no name for its
 
 
 _BY_KIND: dict[Any, Callable[[Any], _Parts]] = {
+    type: _of_type,
     nn.Module: _of_module,
     FunctionType: _of_function,
     CodeType: lambda code: [

@@ -84,9 +84,10 @@ class Verdicts:
 class Results:
     """An evaluation: `results["pgd"]` is one attack's accuracy, `records` all of it as data.
 
-    The worst case is that of one threat model: attacks with another radius or norm, and those
-    without a radius, stand beside it with their own numbers and count in it nowhere. An attack that
-    says nothing of a radius (a plain function) counts: its caller vouches for it.
+    The worst case is that of one threat model: attacks with a larger radius or another norm, and
+    those without a radius, stand beside it with their own numbers and count in it nowhere. One with
+    a smaller radius counts: all it finds lies in the ball. So does one that says nothing of a
+    radius (a plain function): its caller vouches for it.
 
     Args:
         verdicts: What each attack did, by name, "clean" first.
@@ -117,7 +118,7 @@ class Results:
             The share of images still right, in [0, 1].
 
         Raises:
-            InputError: If no such attack was run.
+            InputError: If no such attack was run, or none counts in the worst case.
         """
         return accuracy(self._correct(attack))
 
@@ -139,10 +140,17 @@ class Results:
 
     @property
     def counted(self) -> list[str]:
-        """The attacks of the worst case, by name: those within its threat model."""
+        """The attacks of the worst case, by name: those whose ball lies in its threat model."""
         model = self.threat_model
-        attacks = ((name, one.threat) for name, one in self.verdicts.items() if name != CLEAN)
-        return [name for name, threat in attacks if threat is None or threat == model]
+        return [
+            name
+            for name, threat in self._threats.items()
+            if threat is None or (model is not None and model.holds(threat))
+        ]
+
+    @property
+    def _threats(self) -> dict[str, Threat | None]:
+        return {name: one.threat for name, one in self.verdicts.items() if name != CLEAN}
 
     def worst_case(self) -> Tensor:
         """Tell which images every attack of the threat model left right, clean included.
@@ -151,12 +159,27 @@ class Results:
             Shape (N,), bool: the minimum over attacks image by image, never the minimum of means.
 
         Raises:
-            InputError: If nothing was judged.
+            InputError: If nothing was judged, or there are attacks and none of them counts.
         """
         names = [*self._clean_name, *self.counted]
-        if not names:
-            raise InputError("there is no worst case: no attack lies within the threat model.")
+        if not names or self._none_counts:
+            raise InputError(
+                f"there is no worst case: {self._none_counts or 'nothing was judged.'}"
+            )
         return torch.stack([self.verdicts[name].correct for name in names]).all(dim=0)
+
+    @property
+    def _none_counts(self) -> str:
+        """Say why no attack counts in the worst case; empty where one does, or none was run."""
+        if self.counted or not self._threats:
+            return ""
+        told = ", ".join(f"{_shortened(name)} ({own})" for name, own in self._threats.items())
+        if self.threat is None:
+            return f"no attack has a radius; got {told}. Read each by its own name."
+        return (
+            f"`threat` must hold the ball of at least one attack; it is {self.threat}, they are "
+            f"{told}. State the radius and the norm of the attacks?"
+        )
 
     def broken_by(self) -> list[str | None]:
         """Name for every image the first attack of the worst case that broke it.
@@ -260,10 +283,10 @@ class Results:
         return {"distance_median": float(far.median())}
 
     def _worst(self) -> Record:
-        others = {name: str(one.threat) for name, one in self.verdicts.items() if name != CLEAN}
-        left = {name: threat for name, threat in others.items() if name not in self.counted}
+        inside = {name: self.verdicts[name].about for name in self.counted}
+        left = {name: str(one) for name, one in self._threats.items() if name not in inside}
         return worst_fields(
-            self.threat_model, counted=self.counted, left_out=left, broken_by=self.broken_by()
+            self.threat_model, counted=inside, left_out=left, broken_by=self.broken_by()
         )
 
     def to_jsonl(self, path: str | Path) -> None:
@@ -286,7 +309,8 @@ class Results:
             f"{100 * record['error']:>8.2f} {record['n']:>6} {_passes(record):>11}"
             for name, record in zip(names, found, strict=True)
         ]
-        feet = [told(found[0]), _left_out(found[-1])]
+        lacking = f"no worst case: {self._none_counts}" if self.threat and self._none_counts else ""
+        feet = [told(found[0]), _left_out(found[-1]), lacking]
         under = [] if self.corruptions is None else ["", str(self.corruptions)]
         return "\n".join([head, *rows, *(foot for foot in feet if foot), *under])
 

@@ -92,13 +92,14 @@ def about_fields(about: About) -> Record:
         "threat_model": "says no radius" if threat is None else threat.words,
         "access": about.access,
         "parameters": dict(about.parameters),
+        **({} if about.source is None else {"source": about.source}),
     }
 
 
 def worst_fields(
     threat: Threat | None,
     *,
-    counted: Sequence[str],
+    counted: Mapping[str, About | None],
     left_out: Mapping[str, str],
     broken_by: Sequence[str | None],
 ) -> Record:
@@ -106,7 +107,7 @@ def worst_fields(
 
     Args:
         threat: Its threat model.
-        counted: The attacks within it.
+        counted: The attacks within it, and what is said of each.
         left_out: The others, and their threat models.
         broken_by: For every image the first attack that broke it.
 
@@ -115,13 +116,22 @@ def worst_fields(
     """
     counts = Counter(name for name in broken_by if name is not None)
     ordered = {name: counts[name] for name in ("clean", *counted) if counts[name]}
+    known = {name: about for name, about in counted.items() if about is not None}
     return {
         "threat": None if threat is None else str(threat),
         "threat_model": "says no radius" if threat is None else threat.words,
         "attacks": list(counted),
+        "smaller": _smaller(known, threat),
+        "digests": {name: about.digest for name, about in known.items()},
         "left_out": dict(left_out),
         "broken_by": ordered,
     }
+
+
+def _smaller(known: Mapping[str, About], threat: Threat | None) -> dict[str, str]:
+    """Name the attacks that search a part of the ball only, and their own balls."""
+    own = {name: about.threat for name, about in known.items() if about.threat is not None}
+    return {name: str(one) for name, one in own.items() if threat and not one.holds(threat)}
 
 
 def told(clean: Record) -> str:

@@ -9,7 +9,8 @@ images.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from vicinal.evaluation.check import CLEAR, FEW, Check, Status, graded, percent
@@ -23,6 +24,7 @@ __all__ = [
     "huge",
     "one_step",
     "silent",
+    "unfounded",
 ]
 
 SLACK = 0.2
@@ -44,6 +46,21 @@ were broken afterwards by attacks that their authors had not tried."""
 
 SILENT_WARN = 1.0
 """Points of images broken on the way and right at the end: a cure exists, so it never fails."""
+
+
+_OF_ATTACKS = (
+    "one step against many",
+    "FGSM against clean",
+    "gradients against ",
+    "huge eps",
+    "larger eps",
+    "doubled steps",
+    "silent success",
+    "cross-entropy against margin",
+    "untargeted against targeted",
+    "PGD against ",
+)
+"""How the names of those begin that say something about the images that can be attacked."""
 
 
 def _points(high: float, low: float) -> float:
@@ -236,4 +253,26 @@ def silent(share: float, *, n: int) -> Check:
         status=graded(100 * share, SILENT_WARN, 100.0, images=_images(share, 0.0, n)),
         sentence=f"PGD breaks {percent(share)} on its way that are right again at its end.",
         figures={"share": share},
+    )
+
+
+def unfounded(checks: Iterable[Check], *, right: int, needed: int) -> tuple[Check, ...]:
+    """Take back what passed for want of images: where nothing was right, nothing can be broken.
+
+    What warns or fails stays: it rests on images that it counts itself.
+
+    Args:
+        checks: All of a verdict.
+        right: Images that the model gets right when clean.
+        needed: How many there must be.
+
+    Returns:
+        The checks, those on attacks that passed skipped where the images are too few.
+    """
+    why = f"Too few images that the model gets right: {right} of the {needed} needed."
+    return tuple(
+        replace(check, status="SKIP", sentence=why)
+        if right < needed and check.status == "PASS" and check.name.startswith(_OF_ATTACKS)
+        else check
+        for check in checks
     )

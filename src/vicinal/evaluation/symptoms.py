@@ -9,14 +9,17 @@ from __future__ import annotations
 from vicinal.evaluation.check import Check, graded, percent
 
 __all__ = [
+    "ENOUGH",
     "batches",
     "few_classes",
+    "few_right",
     "gradients_inside",
     "not_finite",
     "random",
     "softmax",
     "undifferentiable",
     "unstable",
+    "with_gradient",
     "zero_gradients",
 ]
 
@@ -34,6 +37,16 @@ RANDOM_WARN, RANDOM_FAIL = 1e-5, 1e-4
 
 BATCH_WARN, BATCH_FAIL = 1e-3, 1e-2
 """The same between whole and half batches; TF32 and bfloat16 round that much."""
+
+CLIMBED_WARN, CLIMBED_FAIL = 2e-2, 1e-1
+"""Differences between logits with and without a gradient, as a share of their length: bfloat16 and
+kernels of their own for inference round within the first, another function is beyond the second."""
+
+ENOUGH = "images to attack"
+"""The check that there were images to judge a model by."""
+
+NEEDED = 20
+"""Images that must be right when clean: of fewer, what attacks break and leave says nothing."""
 
 MIN_CLASSES = 4
 """The targeted DLR loss of AutoAttack divides by the distance of the third and fourth logits."""
@@ -152,6 +165,49 @@ def batches(difference: float) -> Check:
         status=graded(difference, BATCH_WARN, BATCH_FAIL),
         sentence=f"In half a batch normalised logits differ by {difference:.1e}.",
         figures={"difference": difference},
+    )
+
+
+def with_gradient(difference: float) -> Check:
+    """Look whether a model is the same function when a gradient is asked for.
+
+    Searches are judged as they climb, clean images without a gradient; a model that answers these
+    two ways has two functions, and what is found about one says nothing of the other.
+
+    Args:
+        difference: The largest difference of logits, as a share of their mean length.
+
+    Returns:
+        The check.
+    """
+    return Check(
+        name="same logits with a gradient",
+        status=graded(difference, CLIMBED_WARN, CLIMBED_FAIL),
+        sentence=(
+            f"Logits asked for with a gradient and without one differ by {percent(difference)} of "
+            "their length; attacks climb the first, predictions are the second."
+        ),
+        figures={"difference": difference},
+    )
+
+
+def few_right(right: int, *, n: int) -> Check:
+    """Look whether there is enough to attack.
+
+    Args:
+        right: Images that the model gets right when clean.
+        n: Images.
+
+    Returns:
+        The check; a warning where they are too few.
+    """
+    few = right < NEEDED
+    said = f"The model gets {right} of {n} images right"
+    return Check(
+        name=ENOUGH,
+        status="WARN" if few else "PASS",
+        sentence=f"{said}, of {NEEDED} needed: too few to attack." if few else f"{said}.",
+        figures={"right": right, "needed": NEEDED, "n": n},
     )
 
 

@@ -7,10 +7,11 @@ with another radius, another norm or none say something else, and do not belong 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -21,7 +22,8 @@ from vicinal.attacks import CWL2, Rounded, Square, Transfer, UniformNoise
 from vicinal.attacks.levers import fast_precision
 from vicinal.maths.balls import distance
 
-__all__ = ["About", "Threat", "about", "check_inside", "parameters", "prevailing", "threat_of"]
+__all__ = ["About", "Threat", "about", "check_inside", "digest_of", "parameters", "prevailing"]
+__all__ += ["threat_of"]
 
 _WORDS = {
     "white box": "white box: the attacker knows the model and its gradients",
@@ -49,14 +51,39 @@ class Threat:
 
     def __post_init__(self) -> None:
         choice("norm", self.norm, ("linf", "l2"))
-        radii = self.eps if isinstance(self.eps, tuple) else (self.eps,)
-        if not radii or not all(radius >= 0 for radius in radii):
+        if not self._radii or not all(radius >= 0 for radius in self._radii):
             raise InputError(f"`eps` of a threat model must be at least 0; got {self.eps}.")
 
     @property
     def bounded(self) -> bool:
         """Whether there is a radius."""
         return isinstance(self.eps, tuple) or math.isfinite(self.eps)
+
+    def holds(self, other: Threat) -> bool:
+        """Tell whether another ball lies in this one: the same norm, no larger radius.
+
+        Args:
+            other: The other threat model.
+
+        Returns:
+            Whether it does; a radius that is larger by a ten-thousandth of it counts as the same.
+
+        Example:
+            >>> Threat(norm="linf", eps=8 / 255).holds(Threat(norm="linf", eps=0.0314))
+            False
+            >>> Threat(norm="linf", eps=0.0314).holds(Threat(norm="linf", eps=8 / 255))
+            True
+        """
+        own, others = self._radii, other._radii
+        n = max(len(own), len(others))
+        if self.norm != other.norm or not {len(own), len(others)} <= {1, n}:
+            return False
+        pairs = zip(own * (n // len(own)), others * (n // len(others)), strict=True)
+        return all(there <= here * (1 + _SLACK[1]) for here, there in pairs)
+
+    @property
+    def _radii(self) -> tuple[float, ...]:
+        return self.eps if isinstance(self.eps, tuple) else (self.eps,)
 
     @property
     def words(self) -> str:
@@ -105,7 +132,7 @@ def threat_of(attack: object) -> Threat | None:
     eps, norm = attack.eps, getattr(attack, "norm", "linf")
     if eps is None:
         return Threat(norm=norm, eps=math.inf)
-    if isinstance(eps, Tensor):
+    if isinstance(eps, Tensor) and eps.numel() != 1:
         return Threat(norm=norm, eps=tuple(float(one) for one in eps.flatten()))
     return Threat(norm=norm, eps=float(eps))
 
@@ -165,11 +192,32 @@ class About:
         threat: Its threat model; None where it says nothing of a radius.
         access: What the attacker knows, as a sentence.
         parameters: Every parameter, as JSON can hold it.
+        source: Of a transfer, a digest of the net on which its examples are made.
     """
 
     threat: Threat | None
     access: str
     parameters: Mapping[str, Any]
+    source: str | None = field(default=None, compare=False)
+
+    @property
+    def digest(self) -> str:
+        """Parameters and source in sixteen digits."""
+        return digest_of(self.parameters, source=self.source)
+
+
+def digest_of(parameters: Mapping[str, Any], *, source: str | None) -> str:
+    """Sum up what an attack is, to tell whether two of one name are alike.
+
+    Args:
+        parameters: Every parameter, as JSON can hold it.
+        source: Of a transfer, a digest of the net on which its examples are made.
+
+    Returns:
+        Sixteen hexadecimal digits.
+    """
+    text = json.dumps([parameters, source], sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def about(attack: object, *, device: torch.device | None = None) -> About:
@@ -210,8 +258,12 @@ def prevailing(threats: Iterable[Threat | None]) -> Threat | None:
         >>> prevailing([small, large, large, None])
         Threat(norm='linf', eps=0.2)
     """
-    counts = Counter(threat for threat in threats if threat is not None and threat.bounded)
-    return max(counts, key=lambda threat: counts[threat]) if counts else None
+    found = [threat for threat in threats if threat is not None and threat.bounded]
+
+    def shared(threat: Threat) -> int:
+        return sum(threat.holds(other) and other.holds(threat) for other in found)
+
+    return max(found, key=shared, default=None)
 
 
 def parameters(attack: object, *, device: torch.device | None = None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ the same start differ in one thing each: the loss, the number of steps, the iter
 from __future__ import annotations
 
 import math
+from collections.abc import Container
 from functools import partial
 
 from torch import nn
@@ -15,7 +16,15 @@ from vicinal._typing import Attack, Model, Norm, Passes
 from vicinal.attacks import APGD, PGD, Square, Transfer, UniformNoise
 from vicinal.evaluation.costs import passes_of
 
-__all__ = ["BY_GRADIENTS", "STRONGEST", "TRIALS", "radii_of", "trials", "verdict_passes"]
+__all__ = [
+    "BY_GRADIENTS",
+    "STRONGEST",
+    "TRIALS",
+    "against",
+    "radii_of",
+    "trials",
+    "verdict_passes",
+]
 
 TRIALS = {
     "fgsm": "one full step",
@@ -41,7 +50,27 @@ BY_GRADIENTS = ("fgsm", "pgd", "pgd twice", "pgd margin", "apgd-ce", "apgd-t")
 STRONGEST = ("apgd-ce", "apgd-t", "square", "autoattack")
 """Those whose worst case stands for AutoAttack: its parts, but for FAB."""
 
+_PARTS = "APGD-CE, APGD-T with 4 targets, Square with 1000 queries"
+
 _STEPS = 20
+
+
+def against(names: Container[str]) -> tuple[str, str]:
+    """Tell what PGD is held against, as AutoAttack or for want of it.
+
+    Args:
+        names: The trials that were run.
+
+    Returns:
+        What it is called, and in words.
+
+    Example:
+        >>> against(["pgd", "apgd-t", "square"])[0], against(["pgd", "autoattack"])[0]
+        ('parts of AutoAttack', 'AutoAttack')
+    """
+    if "autoattack" in names:
+        return "AutoAttack", f"with AutoAttack, {_PARTS}"
+    return "parts of AutoAttack", f"with parts of AutoAttack ({_PARTS})"
 
 
 def radii_of(eps: float, norm: Norm) -> dict[str, float]:

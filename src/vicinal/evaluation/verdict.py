@@ -24,9 +24,10 @@ import torch
 from vicinal._checks import InputError, images, suggest
 from vicinal._typing import Attack, Batch, Batches, Model, Norm
 from vicinal.attacks.nearest import check_radius
+from vicinal.evaluation import suspicions, symptoms
 from vicinal.evaluation.batches import first
-from vicinal.evaluation.check import Check, Status
-from vicinal.evaluation.consistency import consistency
+from vicinal.evaluation.check import Check, Status, skipped
+from vicinal.evaluation.consistency import Consistency, consistency
 from vicinal.evaluation.evaluate import evaluate
 from vicinal.evaluation.gradients import InputGradients, input_gradients, instability
 from vicinal.evaluation.identity import keys_of
@@ -34,15 +35,15 @@ from vicinal.evaluation.jury import checks_of
 from vicinal.evaluation.ledger import Ledger
 from vicinal.evaluation.packing import fingerprint, prints
 from vicinal.evaluation.preflight import device_of
-from vicinal.evaluation.results import Results
+from vicinal.evaluation.results import CLEAN, Results
 from vicinal.evaluation.threat import Threat, about
-from vicinal.evaluation.trials import TRIALS, radii_of, trials
+from vicinal.evaluation.trials import TRIALS, against, radii_of, trials
 from vicinal.maths.randomness import integers
 from vicinal.records import Record
 
 __all__ = ["VERSION", "Verdict", "verdict"]
 
-VERSION = 2
+VERSION = 3
 """Of the record; it grows when a check's name, figures or thresholds change their meaning."""
 
 _ORDER: tuple[Status, ...] = ("SKIP", "PASS", "WARN", "FAIL")
@@ -68,7 +69,10 @@ class Verdict:
 
     @property
     def status(self) -> Status:
-        """The worst of the checks; what could not be looked at does not count."""
+        """The worst of the checks; what could not be looked at does not count.
+
+        Where too few images are right to be attacked, one check is there to warn of it.
+        """
         return max((check.status for check in self.checks), key=_ORDER.index)
 
     def __getitem__(self, name: str) -> Check:
@@ -115,9 +119,10 @@ class Verdict:
                 for check in self.of(status)
             ),
         ]
-        missing = ", ".join(check.name for check in self.of("SKIP"))
-        if missing:
-            said.append(f"Not looked at: {missing}.")
+        missing: dict[str, list[str]] = {}
+        for check in self.of("SKIP"):
+            missing.setdefault(check.sentence, []).append(check.name)
+        said += [f"Not looked at, {', '.join(names)}: {why}" for why, names in missing.items()]
         if self.status == "PASS":
             said.append("That finds no sign of masking, which is no proof that there is none.")
         return " ".join(said)
@@ -167,7 +172,8 @@ def verdict(
         norm: "linf" or "l2".
         n: How many of the first images are looked at.
         source: Another model, trained otherwise, whose adversarial images are tried here too.
-        strongest: An attack to stand beside AutoAttack's parts, such as `AutoAttack(eps=eps)`.
+        strongest: An attack to stand beside AutoAttack's parts, such as `AutoAttack(eps=eps)`;
+            `known` may hold its results as "autoattack".
         known: Results of the trials (see `trials`) on the same images; those are not run again,
             but for attacks of a trial's name with other parameters.
         rng: Where draws come from; torch's global generator when not given.
@@ -217,8 +223,34 @@ def verdict(
         gradients=gradients,
         shaken=float(shaken.median()),
     )
-    threat = Threat(norm=norm, eps=eps)
+    threat, checks = Threat(norm=norm, eps=eps), _weighed(checks, results, nature)
     return Verdict(threat=threat, n=nature.n, checks=checks, results=results, gradients=gradients)
+
+
+def _weighed(checks: tuple[Check, ...], results: Results, nature: Consistency) -> tuple[Check, ...]:
+    """Name what was run, take back what rests on nothing, and say what that was."""
+    right = int(results.verdicts[CLEAN].correct.sum())
+    told = [_told(check, *against(results.verdicts)) for check in checks]
+    return (
+        *suspicions.unfounded(told, right=right, needed=symptoms.NEEDED),
+        _same_function(nature),
+        symptoms.few_right(right, n=nature.n),
+    )
+
+
+def _told(check: Check, name: str, words: str) -> Check:
+    """Let the check against AutoAttack say whether there was one."""
+    if check.name != "PGD against AutoAttack":
+        return check
+    sentence = check.sentence.replace("with AutoAttack's parts", words)
+    return replace(check, name=f"PGD against {name}", sentence=sentence)
+
+
+def _same_function(nature: Consistency) -> Check:
+    if nature.changed == 0 and nature.difference <= symptoms.RANDOM_WARN:
+        return symptoms.with_gradient(nature.with_gradient)
+    why = "The model draws at random: no two passes agree."
+    return skipped("same logits with a gradient", why)
 
 
 def _generator(rng: torch.Generator | None) -> torch.Generator:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,16 +11,20 @@ from typing import Any
 
 from torch import nn
 
-from vicinal import data, engine, metrics, records
-from vicinal._checks import InputError, choice
+from vicinal import data, engine
+from vicinal._checks import InputError
 from vicinal._typing import Batches
-from vicinal.corruptions import SEVERITIES, Corruption
-from vicinal.evaluation import CorruptionResults, corrupted, on_files
+from vicinal.corruptions import Corruption
+from vicinal.evaluation import CorruptionResults, Ledger, corrupted, on_files
+from vicinal.evaluation.corrupted import aside_of
+from vicinal.evaluation.corruption_results import averaged
 from vicinal.recipes import files, loading
+from vicinal.recipes.corruption_baseline import Setting, baseline_of, fitting
+from vicinal.recipes.corruption_ledger import ledger_in, resumed
 from vicinal.recipes.corruption_words import read_corruptions, read_severities
 from vicinal.recipes.device import pick_device
 from vicinal.recipes.folder import data_folder
-from vicinal.recipes.job import RESULTS, Job, circumstances
+from vicinal.recipes.job import Job, circumstances
 from vicinal.recipes.progress import counting
 from vicinal.recipes.run import load
 from vicinal.recipes.schema import Recipe
@@ -64,6 +68,8 @@ def corrupt_run(
 ) -> list[Record]:
     """Judge the model of a run folder under corruptions; the records go to its results.jsonl.
 
+    Broken off, the same call goes on where it stopped.
+
     Args:
         path: The run folder.
         ask: Which corruptions, how strong, and beside what.
@@ -89,15 +95,11 @@ def corrupt_run(
     folder, asked = Path(path), Ask() if ask is None else ask
     recipe = files.read(folder / "recipe.yaml")
     where = pick_device(device)
-    results = judged(
-        load(folder, device=where.type),
-        recipe,
-        asked,
-        data_dir=data_folder(folder, data_dir),
-        progress=progress,
-    )
+    model = load(folder, device=where.type)
+    images = _images(model, recipe, data_folder(folder, data_dir))
     facts = {**_facts(recipe), "seed": asked.seed, "device": where.type}
-    return _kept(results, asked, {**facts, **circumstances(where, command=command)}, folder)
+    facts |= circumstances(where, command=command)
+    return _kept(model, images, asked, facts, folder, progress)
 
 
 def corrupt_job(
@@ -139,17 +141,26 @@ def corrupt_job(
         whole=job.whole,
         batches=job.batches,
         dataset=str(job.facts["dataset"]),
+        split=str(job.facts["split"]),
         data_dir=None if data_dir is None else Path(data_dir),
     )
-    results = _results(job.model, images, asked, progress=progress)
-    return _kept(results, asked, {**job.facts, "seed": asked.seed}, job.folder)
+    return _kept(job.model, images, asked, job.facts, job.folder, progress)
 
 
-def _kept(results: CorruptionResults, ask: Ask, facts: Record, folder: Path) -> list[Record]:
-    """Write the records, each with what it is about."""
-    source = ask.corruptions if ask.corruptions in data.CORRUPTED else None
-    found = [{**record, **facts, "files": source} for record in results.records]
-    engine.processes().led(lambda: _keep(folder / RESULTS, found))
+def _kept(
+    model: nn.Module, images: _Images, ask: Ask, facts: Record, folder: Path, progress: bool
+) -> list[Record]:
+    """Go on where an earlier call stopped, and write the records, each with what it is about."""
+    about = {**facts, "seed": ask.seed}
+    about["files"] = ask.corruptions if ask.corruptions in data.CORRUPTED else None
+    which = [images.dataset, images.split, len(images.whole)]
+    with resumed(folder, model, asked=f"{which} {ask}") as kept:
+        done = kept.finished()
+        if done is not None:
+            return done
+        results = _results(model, images, ask, progress=progress, ledger=kept.ledger)
+        found = [{**record, **about} for record in results.records]
+        kept.finish(found)
     return found
 
 
@@ -160,6 +171,7 @@ def judged(
     *,
     data_dir: Path | None,
     progress: bool = False,
+    kept: Path | None = None,
 ) -> CorruptionResults:
     """Judge a model on the images that its recipe is judged on, under corruptions.
 
@@ -171,19 +183,28 @@ def judged(
         ask: Which corruptions, how strong, and beside what.
         data_dir: Where the data sets lie.
         progress: Whether to show progress bars on stderr.
+        kept: A folder of this model's own, held by the caller, where finished batches are kept
+            and found; None for nowhere.
 
     Returns:
         The results.
     """
-    images = _Images(
+    ledger = None if kept is None else ledger_in(kept / "corruptions")
+    images = _images(model, recipe, data_dir)
+    return _results(model, images, ask, progress=progress, ledger=ledger)
+
+
+def _images(model: nn.Module, recipe: Recipe, data_dir: Path | None) -> _Images:
+    """Open the images that a recipe is judged on, and lay its model out for them."""
+    if recipe.channels_last:
+        engine.to_channels_last(model)
+    return _Images(
         whole=loading.judged_on(recipe, loading.open_images(recipe, data_dir)),
         batches=partial(loading.batches, recipe),
         dataset=recipe.dataset,
+        split=recipe.evaluation.split,
         data_dir=data_dir,
     )
-    if recipe.channels_last:
-        engine.to_channels_last(model)
-    return _results(model, images, ask, progress=progress)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,6 +214,7 @@ class _Images:
     whole: loading.Piece
     batches: Callable[[loading.Piece], loading.Loader]
     dataset: str
+    split: str
     data_dir: Path | None
 
     def first(self, n: int | None) -> loading.Loader:
@@ -201,18 +223,49 @@ class _Images:
         return self.batches(whole if n is None else data.first(whole, min(n, len(whole))))
 
 
-def _results(model: nn.Module, images: _Images, ask: Ask, *, progress: bool) -> CorruptionResults:
-    # Looked for first: a baseline that is not there must not be found out after hours.
-    baseline = None if ask.baseline is None else baseline_of(ask.baseline)
+def _results(
+    model: nn.Module,
+    images: _Images,
+    ask: Ask,
+    *,
+    progress: bool,
+    ledger: Ledger | None = None,
+) -> CorruptionResults:
+    # Looked for first: a baseline that does not fit must not be found out after hours.
+    baseline = None if ask.baseline is None else fitting(ask.baseline, *_asked(images, ask))
     if ask.corruptions in data.CORRUPTED:
-        own = _on_files(model, images, ask, progress=progress)
+        own = _on_files(model, images, ask, progress=progress, ledger=ledger)
     else:
-        own = _on_the_fly(model, ask, images.first(ask.n), progress=progress)
+        own = _on_the_fly(model, ask, images.first(ask.n), progress=progress, ledger=ledger)
     return replace(own, baseline=baseline)
 
 
+def _asked(images: _Images, ask: Ask) -> tuple[Setting, tuple[str, ...]]:
+    """Say what will be judged, and over which corruptions the mean will be."""
+    severities, files_of = read_severities(ask.severities), None
+    if ask.corruptions in data.CORRUPTED:
+        found, files_of = data.load_corrupted(ask.corruptions, images.data_dir), ask.corruptions
+        n, over = len(found.part(found.corruptions[0], severities[0])), averaged(found.corruptions)
+    else:
+        named = read_corruptions(ask.corruptions, frost=ask.frost)
+        n, over = len(images.whole), averaged(named, aside_of(named, procedural=ask.procedural))
+    setting = Setting(
+        dataset=images.dataset,
+        files=files_of,
+        split=images.split,
+        n=n if ask.n is None else min(ask.n, n),
+        severities=severities,
+    )
+    return setting, over
+
+
 def _on_the_fly(
-    model: nn.Module, ask: Ask, clean: loading.Loader, *, progress: bool
+    model: nn.Module,
+    ask: Ask,
+    clean: loading.Loader,
+    *,
+    progress: bool,
+    ledger: Ledger | None,
 ) -> CorruptionResults:
     team, named = engine.processes(), read_corruptions(ask.corruptions, frost=ask.frost)
     severities = read_severities(ask.severities)
@@ -230,6 +283,7 @@ def _on_the_fly(
             rng=engine.generator(ask.seed, "corruptions"),
             procedural=ask.procedural,
             report=report,
+            ledger=ledger,
         )
     return _together(team.collect(own) if team.several else [own], tuple(named))
 
@@ -246,16 +300,25 @@ def _together(parts: Sequence[CorruptionResults], names: Sequence[str]) -> Corru
     )
 
 
-def _on_files(model: nn.Module, images: _Images, ask: Ask, *, progress: bool) -> CorruptionResults:
+def _on_files(
+    model: nn.Module,
+    images: _Images,
+    ask: Ask,
+    *,
+    progress: bool,
+    ledger: Ledger | None,
+) -> CorruptionResults:
     """Judge on a published set; every process judges all of it."""
     found = data.load_corrupted(ask.corruptions, images.data_dir)
     severities, clean = read_severities(ask.severities), images.first(ask.n)
     shown = progress and engine.processes().first
-    # Tiny-ImageNet-C has no clean twin: its images were cut from other pictures.
-    twin = ask.corruptions.removesuffix("-c") == images.dataset and "tiny" not in images.dataset
+    # Published sets are of test images; Tiny-ImageNet-C's were cut from other pictures even so.
+    namesake = ask.corruptions.removesuffix("-c") == images.dataset
+    twin = namesake and images.split == "test" and "tiny" not in images.dataset
     with _bars((ask.n or len(clean.split)) * len(severities), shown=shown) as report:
         parts = _parts(found, images, severities, ask.n)
-        return on_files(model, parts, clean=clean if twin else (), report=report)
+        twins = clean if twin else ()
+        return on_files(model, parts, clean=twins, report=report, ledger=ledger)
 
 
 def _parts(
@@ -272,51 +335,6 @@ def _bars(total: int, *, shown: bool) -> Any:  # ruff: ignore[any-type] — one 
     return counting(total) if shown else nullcontext()
 
 
-def baseline_of(text: str) -> metrics.Baseline:
-    """Find the net that mCE compares with.
-
-    Args:
-        text: A key of `metrics.BASELINES`, or a run folder that was judged under corruptions.
-
-    Returns:
-        The baseline; a run's is named by its folder.
-
-    Raises:
-        InputError: If it is neither.
-
-    Example:
-        >>> baseline_of("alexnet").clean
-        0.435
-    """
-    if not Path(text).is_dir():
-        return metrics.BASELINES[choice("baseline", text, metrics.BASELINES)]
-    found = records.read(Path(text) / "results.jsonl", keep=_is_mean)
-    errors = {record["corruption"]: float(record["error"]) for record in found}
-    if not errors:
-        raise InputError(
-            f"`baseline` must have been judged under corruptions; {text} has no such records. "
-            f"Did you mean vicinal evaluate {text} --corruptions all, first?"
-        )
-    last = records.read(Path(text) / "results.jsonl", keep=_is_summary)[-1]
-    if tuple(last["severities"]) != SEVERITIES:
-        raise InputError(
-            f"`baseline` must have been judged at all five severities; {text} was at "
-            f"{last['severities']}."
-        )
-    clean = last["clean_accuracy"]
-    name = Path(text).resolve().name
-    return metrics.Baseline(name=name, errors=errors, clean=None if clean is None else 1 - clean)
-
-
-def _is_mean(record: Mapping[str, Any]) -> bool:
-    mean = record.get("kind") == "corruption" and record.get("severity") is None
-    return mean and bool(record.get("comparable"))
-
-
-def _is_summary(record: Mapping[str, Any]) -> bool:
-    return record.get("kind") == "corruptions"
-
-
 def _facts(recipe: Recipe) -> Record:
     """Say in every record which model was judged."""
     return {
@@ -328,8 +346,3 @@ def _facts(recipe: Recipe) -> Record:
         "train_seed": recipe.seed,
         "split": recipe.evaluation.split,
     }
-
-
-def _keep(file: Path, found: Sequence[Record]) -> None:
-    for record in found:
-        records.append(file, record)

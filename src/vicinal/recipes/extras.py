@@ -17,12 +17,17 @@ from torch import nn
 from vicinal import engine
 from vicinal._checks import InputError, choice
 from vicinal._typing import Batch, Norm, Passes
-from vicinal.attacks import PGD
+from vicinal.attacks import PGD, AutoAttack
 from vicinal.evaluation.curves import Curve, over_eps, over_restarts, over_steps, radii
 from vicinal.evaluation.gradients import InputGradients, input_gradients
+from vicinal.evaluation.identity import keys_of
 from vicinal.evaluation.ledger import Ledger
+from vicinal.evaluation.preflight import device_of
+from vicinal.evaluation.results import CLEAN, Results, Verdicts
+from vicinal.evaluation.threat import Threat, threat_of
 from vicinal.evaluation.trials import verdict_passes
 from vicinal.evaluation.verdict import Verdict, verdict
+from vicinal.recipes import together
 from vicinal.recipes.progress import counting
 from vicinal.records import Record
 
@@ -62,7 +67,8 @@ class Extras:
     Args:
         eps: The radius.
         norm: "linf" or "l2".
-        verdict: Whether the masking verdict is.
+        verdict: Whether the masking verdict is. An AutoAttack that the job runs in the same ball
+            counts in it.
         curves: Which curves are, of `CURVES`.
         gradients: Whether input gradients are.
         images: How many of the first images the verdict looks at.
@@ -137,6 +143,7 @@ class Extras:
 
     def _verdict(self, job: Job) -> list[Record]:
         n = min(self.images, len(job.few))
+        strongest, known = self._autoattack(job, n)
         with self._bar(n) as report:
             found = verdict(
                 job.model,
@@ -145,12 +152,33 @@ class Extras:
                 norm=self.norm,
                 n=n,
                 source=self.source,
+                strongest=strongest,
+                known=known,
                 rng=self._rng(job, "verdict"),
                 report=report,
                 ledger=_ledger(job, "verdict"),
             )
         self.found.verdict = found
         return [found.record]
+
+    def _autoattack(self, job: Job, n: int) -> tuple[AutoAttack | None, Results | None]:
+        """Take the verdicts of an AutoAttack that the job has run in the same ball, if there is."""
+        ball, ran = Threat(norm=self.norm, eps=self.eps), job.attacks.items()
+        whole = {k: one for k, one in ran if isinstance(one, AutoAttack) and one.attacks is None}
+        name = next((k for k, one in whole.items() if threat_of(one) == ball), None)
+        if name is None or job.kept is None:
+            return None, None
+        attacks = {name: whole[name]}
+        # The job keeps its batches there, so that no pass is taken again.
+        ledger = Ledger(
+            folder=job.kept / "attacked", keys=keys_of(attacks, device=device_of(job.model))
+        )
+        batches = job.batches(job.few)
+        found = together.evaluate(
+            job.model, batches, keys=job.keys, attacks=attacks, ledger=ledger
+        ).verdicts
+        rows = {CLEAN: _first(found[CLEAN], n), "autoattack": _first(found[name], n)}
+        return whole[name], Results(verdicts=rows)
 
     def _curves(self, job: Job) -> list[Record]:
         for word in self.curves:
@@ -190,6 +218,19 @@ class Extras:
 
 def _ledger(job: Job, part: str) -> Ledger | None:
     return None if job.kept is None else Ledger(folder=job.kept / part)
+
+
+def _first(found: Verdicts, n: int) -> Verdicts:
+    """Cut verdicts to the first images; what they cost is told where they were found."""
+    return Verdicts(
+        correct=found.correct[:n],
+        norms=found.norms[:n],
+        prints=None if found.prints is None else found.prints[:n],
+        about=found.about,
+        forward=0,
+        backward=0,
+        seconds=0.0,
+    )
 
 
 def _told(batches: Iterable[Batch], name: str, report: Told | None) -> Iterator[Batch]:

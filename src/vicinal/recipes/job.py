@@ -39,7 +39,7 @@ from vicinal.recipes.lock import alone
 from vicinal.recipes.progress import counting
 from vicinal.records import Record
 
-__all__ = ["RESULTS", "Job", "Report", "circumstances", "run"]
+__all__ = ["RESULTS", "Job", "Report", "circumstances", "run", "settled"]
 
 RESULTS = "results.jsonl"
 """The file of the records."""
@@ -63,6 +63,9 @@ class Job:
         threat: The threat model of the worst case; by default that which most attacks share.
         adversarial: Where adversarial images go; None for nowhere.
         extras: What else is to be looked at, by the kind of its records.
+        after: Looks at the job last of all; its records are whole and stay as they are.
+        suite: What was chosen of a suite by measuring; kept in the ledger, where `settled` finds
+            it, and in the record of the clean images.
         kept: While it is done, the folder of the ledger; `run` sets it.
     """
 
@@ -79,6 +82,8 @@ class Job:
     threat: Threat | None = None
     adversarial: Path | None = None
     extras: Mapping[str, Callable[[Job], list[Record]]] = field(default_factory=dict)
+    after: Callable[[Job], list[Record]] | None = None
+    suite: Record | None = None
     kept: Path | None = None
 
     @property
@@ -121,19 +126,39 @@ def run(job: Job, *, progress: bool = False) -> Report:
     findings = preflight(job.model, x, y, num_classes=job.num_classes)
     sizes = {"batch_size": max(job.batches(job.few).sizes), "arithmetic": _arithmetic(job.model)}
     job = replace(job, facts={**job.facts, **sizes})
-    # Every process has rows of its own: the first one's name the ledger.
     team = engine.processes()
-    setting = _setting(job, x, y)
-    name = team.led(lambda: f"evaluating-{digest(setting)}")
-    ledger = made(job.folder) / name
+    ledger = _ledger(job, x, y)
+    made(job.folder)
     with ExitStack() as stack:
 
         def take() -> None:
             _check_adversarial(job.adversarial, ledger)
             stack.enter_context(alone(ledger, work="evaluation of this model", option="folder"))
+            if job.suite is not None:
+                records.rewrite(ledger / _SUITE, [job.suite])
 
         team.led(take)
         return _done(replace(job, kept=ledger), ledger, findings, progress=progress)
+
+
+def settled(job: Job) -> Record | None:
+    """Look up what an earlier call, which was interrupted, had chosen of a suite.
+
+    Args:
+        job: The job; its attacks do not matter, and nothing of it is done.
+
+    Returns:
+        Its `suite`; None where there is no such call.
+    """
+    ledger = _ledger(job, *next(iter(job.batches(job.few))))
+    found = engine.processes().led(lambda: records.read(ledger / _SUITE))
+    return found[0] if found else None
+
+
+def _ledger(job: Job, x: Tensor, y: Tensor) -> Path:
+    """Name the ledger; every process has rows of its own: the first one's do."""
+    setting = _setting(job, x, y)
+    return job.folder / engine.processes().led(lambda: f"evaluating-{digest(setting)}")
 
 
 def _done(job: Job, ledger: Path, findings: list[Finding], *, progress: bool) -> Report:
@@ -144,10 +169,13 @@ def _done(job: Job, ledger: Path, findings: list[Finding], *, progress: bool) ->
     try:
         results, found = _judged(job, ledger, progress=progress)
         found += [record for look in job.extras.values() for record in look(job)]
+        last = [] if job.after is None else job.after(job)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the same command goes on where it stopped") from None
-    found[0] = {**found[0], "preflight": [finding.record for finding in findings]}
+    settled = {} if job.suite is None else {"suite": job.suite}
+    found[0] = {**found[0], "preflight": [finding.record for finding in findings], **settled}
     judged = [{**_with_names(record, job), **job.facts, **_images(record, job)} for record in found]
+    judged += last
     asked = _asked(job)
     team.led(lambda: _finish(ledger, job.folder / RESULTS, judged, asked))
     return Report(records=judged, findings=findings, results=results)
@@ -262,24 +290,32 @@ _LAST = torch.channels_last
 
 def _asked(job: Job) -> str:
     """Sum up what was asked of a setting: the attacks, the threat model, and what else."""
-    looks = job.extras.items()
     return digest({
         "attacks": keys_of(job.attacks, device=device_of(job.model)),
         "threat": repr(job.threat),
-        "extras": {kind: repr(getattr(look, "__self__", None)) for kind, look in looks},
+        "extras": {kind: _looking(look) for kind, look in job.extras.items()},
+        "after": _looking(job.after),
     })
+
+
+def _looking(look: object) -> list[str]:
+    """Say what looks: its arguments, and the other net, whose weights no repr tells."""
+    own = getattr(look, "__self__", None)
+    return [repr(own), identity(getattr(own, "source", None))]
 
 
 def _finished(ledger: Path, job: Job) -> list[Record] | None:
     """Look for records that a call computed and was killed over while it wrote them."""
-    team = engine.processes()
-    found = team.led(lambda: records.read(ledger / RESULTS))
-    if not found:
+    team, asked = engine.processes(), _asked(job)
+    head, *found = team.led(lambda: records.read(ledger / _FINISHED)) or [{}]
+    if not head:
         return None
-    asked = _asked(job)
-    before = team.led(lambda: _text(ledger / _ASKED))
-    team.led(lambda: _finish(ledger, job.folder / RESULTS, found, asked))
-    return found if before == asked and (team.several or _same_images(job, found)) else None
+    team.led(lambda: _write(ledger, job.folder / RESULTS))
+    if head["asked"] == asked and (team.several or _same_images(job, found)):
+        team.led(lambda: _clear(ledger))
+        return found
+    team.led(lambda: (ledger / _FINISHED).unlink())
+    return None
 
 
 def _same_images(job: Job, found: list[Record]) -> bool:
@@ -294,29 +330,37 @@ def _same_images(job: Job, found: list[Record]) -> bool:
 
 def _finish(ledger: Path, file: Path, judged: list[Record], asked: str) -> None:
     """Write the records once, even if this is killed and begins again, and let the ledger go."""
-    made(ledger)
-    if not (ledger / RESULTS).exists():
-        records.write_text(ledger / _BEFORE, str(len(_texts(file))))
-        records.write_text(ledger / _ASKED, asked)
-        records.rewrite(ledger / RESULTS, judged)
-    before = int(_text(ledger / _BEFORE))
-    there = set(_texts(file)[before:])
+    head = {"kind": "ledger", "asked": asked, "before": len(_texts(file))}
+    records.rewrite(made(ledger) / _FINISHED, [head, *judged])
+    _write(ledger, file)
+    _clear(ledger)
+
+
+def _write(ledger: Path, file: Path) -> None:
+    """Append those records of a finished ledger that do not stand in the file yet."""
+    head, *judged = records.read(ledger / _FINISHED)
+    there = set(_texts(file)[head["before"] :])
     for record in judged:
         if records.line(record) not in there:
             records.append(file, record)
+
+
+def _clear(ledger: Path) -> None:
+    """Let a ledger go: what says that its records are written goes when all else is gone."""
+    for path in ledger.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+    (ledger / _SUITE).unlink(missing_ok=True)
+    (ledger / _FINISHED).unlink()
     shutil.rmtree(ledger, ignore_errors=True)
 
 
-_BEFORE = "lines-before"
-"""In a ledger: how many lines the file of the records had before those of this job."""
+_FINISHED = "finished.jsonl"
+"""In a ledger: the records, after a line that says what was asked for, and how many lines the file
+of the records had before. It is one file, so that it is there whole or not at all."""
 
-
-_ASKED = "asked"
-"""In a ledger: what the job that wrote the records was asked for."""
-
-
-def _text(file: Path) -> str:
-    return file.read_text(encoding="utf-8") if file.exists() else ""
+_SUITE = "suite.jsonl"
+"""In a ledger: what was chosen of a suite."""
 
 
 def _texts(file: Path) -> list[str]:

@@ -12,7 +12,8 @@ __all__ = ["beside", "beside_tables"]
 
 Record = Mapping[str, Any]
 
-_SETTING = {"n": "images", "severities": "severities", "files": "files", "over": "in the mean"}
+_SETTING = {"threat": "threat model", "n": "images", "severities": "severities", "files": "files"}
+_SETTING |= {"over": "in the mean"}
 
 
 def beside(found: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
@@ -22,14 +23,16 @@ def beside(found: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
         found: The records of each model, by its name, in their order.
 
     Returns:
-        `verdicts`: status and threat model by model, null where none was given. `corruptions`: by
-        model the accuracy under each corruption, the means, and the setting of both; empty where
-        nothing was judged.
+        `verdicts`: status, threat model, number of images and the checks that warn or fail by
+        model, null where none was given. `corruptions`: by model the accuracy under each
+        corruption, the means, and the setting of both; empty where nothing was judged.
 
     Example:
-        >>> found = beside({"a": [{"kind": "verdict", "status": "PASS", "threat": "linf 0.1"}]})
-        >>> found["verdicts"]["a"], found["corruptions"]["a"]["by_name"]
-        ({'status': 'PASS', 'threat': 'linf 0.1'}, {})
+        >>> judged = {"kind": "verdict", "status": "WARN", "threat": "linf 0.1", "n": 200}
+        >>> judged["checks"] = [{"name": "huge eps", "status": "WARN"}]
+        >>> found = beside({"a": [judged]})
+        >>> found["verdicts"]["a"]["checks"], found["corruptions"]["a"]["by_name"]
+        ({'huge eps': 'WARN'}, {})
     """
     return {
         "verdicts": {name: _verdict(records) for name, records in found.items()},
@@ -39,7 +42,15 @@ def beside(found: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
 
 def _verdict(records: Sequence[Record]) -> dict[str, Any] | None:
     last = [record for record in records if record.get("kind") == "verdict"][-1:]
-    return {key: last[0].get(key) for key in ("status", "threat")} if last else None
+    if not last:
+        return None
+    checks = {one["name"]: one["status"] for one in last[0].get("checks", ())}
+    suspect = {name: status for name, status in checks.items() if status in _SUSPECT}
+    return {**{key: last[0].get(key) for key in ("status", "threat", "n")}, "checks": suspect}
+
+
+_SUSPECT = ("FAIL", "WARN")
+"""The states of a check that a reader must know by name."""
 
 
 def _under(records: Sequence[Record]) -> dict[str, Any]:
@@ -90,24 +101,38 @@ def beside_tables(record: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
     Example:
         >>> found = {"a": [{"kind": "verdict", "status": "PASS", "threat": "linf 0.1"}], "b": []}
         >>> beside_tables(beside(found))[0][0].rows
-        (('masked gradients', 'PASS (linf 0.1)', '-'),)
+        (('a', 'PASS', 'linf 0.1', '-', '-'), ('b', '-', '-', '-', '-'))
     """
     notes: list[str] = []
-    tables = [*_verdicts(record["verdicts"]), *_corruptions(record["corruptions"], notes)]
+    tables = [*_verdicts(record["verdicts"], notes), *_corruptions(record["corruptions"], notes)]
     return tables, notes
 
 
-def _verdicts(found: Mapping[str, Any]) -> list[Section]:
+def _verdicts(found: Mapping[str, Any], notes: list[str]) -> list[Section]:
     if not any(found.values()):
         return []
-    words = map(_status, found.values())
-    return [_section("verdict", ("verdict", *found), [("masked gradients", *words)])]
+    told = {name: {} if one is None else one for name, one in found.items()}
+    rows = [
+        (name, *(_known(one, key) for key in ("status", "threat", "n")), _suspect(one))
+        for name, one in told.items()
+    ]
+    judged = [one and {"setting": one} for one in found.values()]
+    notes += _unlike(judged, list(found), "verdict")
+    return [_section("verdict", _VERDICT, rows)]
 
 
-def _status(one: Record | None) -> str:
-    if one is None:
-        return NOTHING
-    return str(one["status"]) if one["threat"] is None else f"{one['status']} ({one['threat']})"
+_VERDICT = ("model", "masked gradients", "threat model", "images", "checks that warn or fail")
+
+
+def _known(one: Record, key: str) -> str:
+    return NOTHING if one.get(key) is None else str(one[key])
+
+
+def _suspect(one: Record) -> str:
+    checks = one.get("checks", {})
+    by_status = {status: [name for name in checks if checks[name] == status] for status in _SUSPECT}
+    words = (f"{status}: {', '.join(names)}" for status, names in by_status.items() if names)
+    return "; ".join(words) or NOTHING
 
 
 def _corruptions(found: Mapping[str, Any], notes: list[str]) -> list[Section]:
@@ -119,16 +144,28 @@ def _corruptions(found: Mapping[str, Any], notes: list[str]) -> list[Section]:
     for name in names:
         cells = [found[model]["by_name"].get(name) for model in models]
         own = any(cell is not None and not cell["comparable"] for cell in cells)
-        rows.append((f"{name} *" * own or name, *(_share(cell, "accuracy") for cell in cells)))
+        shares = (_share(cell, "accuracy") for cell in cells)
+        rows.append((f"{name} *" * own or name, _images(cells), *shares))
         notes += _unlike(cells, models, name)
     means = [found[model]["means"] for model in models]
-    rows += [row for row in _means(means) if any(word != NOTHING for word in row[1:])]
+    images = _images(means)
+    rows += [
+        (name, images, *words)
+        for name, *words in _means(means)
+        if any(word != NOTHING for word in words)
+    ]
     notes += _unlike(means, models, "mean")
     if any(row[0].endswith(" *") for row in rows):
         notes.append("* not the published corruption: in no mean.")
     if any(means):
         notes.append("R: mean over clean accuracy of the same images, to be read beside it.")
-    return [_section("accuracy under corruptions, %", ("corruption", *models), rows)]
+    header = ("corruption", "images", *models)
+    return [_section("accuracy under corruptions, %", header, rows)]
+
+
+def _images(cells: Sequence[Any]) -> str:
+    """Tell how many images stand behind a row, each at every severity."""
+    return ", ".join(dict.fromkeys(_known(cell["setting"], "n") for cell in cells if cell))
 
 
 def _section(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Section:

@@ -16,8 +16,8 @@ def comparison(record: dict[str, Any]) -> tuple[Section, list[str]]:
         record: A record of kind "comparison".
 
     Returns:
-        A table with one row per attack, and the notes below it: what is unlike, and how differences
-        were tested.
+        A table with one row per attack, and the notes below it: what is unlike, how differences
+        were tested, and what they are about.
 
     Example:
         >>> cell = {"accuracy": 0.5, "interval": [0.2, 0.8], "n": 8, "p": None}
@@ -34,11 +34,12 @@ def comparison(record: dict[str, Any]) -> tuple[Section, list[str]]:
     ordered = sorted(record["rows"], key=lambda row: _ORDER.get(row["attack"], 1))
     rows = tuple(_row(row, record["names"], notes) for row in ordered)
     tests = {cell["test"] for row in record["rows"] for cell in row["cells"] if cell} - {""}
-    notes.append(
+    notes += [
         f"p: the chance of such a difference from {first}, by {' and '.join(sorted(tests))}'s "
         f"exact test, corrected by Holm's method; * below {record['level']:g}. In brackets "
-        "Wilson's 95 % interval."
-    )
+        "Wilson's 95 % interval.",
+        "One net each: p-values are about these weights, not about the methods.",
+    ]
     return Section(title="accuracy, %", header=tuple(header), rows=rows), notes
 
 
@@ -54,6 +55,8 @@ def _row(row: dict[str, Any], names: list[str], notes: list[str]) -> tuple[str, 
         words += [_share(cell), _chance(cell)]
         if cell and cell["unlike"]:
             notes.append(f"{row['attack']}, {name}: {cell['unlike']}; not compared.")
+        if cell and cell.get("caveat"):
+            notes.append(f"{row['attack']}, {name}: {cell['caveat']}.")
     return tuple(words)
 
 

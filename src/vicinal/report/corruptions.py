@@ -64,7 +64,7 @@ def _missing(number: float | None) -> bool:
 
 def _notes(record: Record) -> list[str]:
     over = record["over"]
-    what = over[0] if len(over) == 1 else f"{len(over)} corruptions"
+    what = over[0] if len(over) == 1 else record.get("mean_of", f"{len(over)} corruptions")
     told = (("clean_accuracy", "clean"), ("accuracy", f"mean of {what}"))
     words = [f"{word} {100 * record[key]:.2f}" for key, word in told if not _missing(record[key])]
     score = record.get("robustness_score")
