@@ -13,6 +13,7 @@ import nets
 from counting import Counted
 from linear_models import batch_of, linear_model
 from vicinal._checks import InputError
+from vicinal._typing import Norm
 from vicinal.attacks import APGD, FAB, PGD, AutoAttack, Square
 from vicinal.attacks.folding import folded
 from vicinal.attacks.levers import Levers, Lowered, fast_precision
@@ -196,3 +197,37 @@ def test_without_a_radius_nothing_is_judged_on_the_way_so_no_lever_is_pulled() -
 def test_a_bad_lever_is_refused_in_a_sentence(build: Any, levers: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=f"`{next(iter(levers))}`"):
         build(eps=0.1, **levers)
+
+
+@pytest.mark.parametrize(
+    ("norm", "eps", "expected"),
+    [
+        ("linf", 1 / 255, "fp32"),
+        ("linf", 3.99 / 255, "fp32"),
+        ("linf", 4 / 255, "auto"),
+        ("linf", 8 / 255, "auto"),
+        ("l2", 0.5, "fp32"),
+    ],
+)
+def test_auto_searches_a_ball_that_bf16_would_blur_in_fp32(
+    norm: Norm, eps: float, expected: str
+) -> None:
+    ball: dict[str, Any] = {"eps": eps, "norm": norm, "precision": "auto"}
+    found: list[APGD | AutoAttack | PGD | Square] = [
+        APGD(**ball),
+        Square(**ball),
+        PGD(**ball, step_size=eps / 4, steps=2),
+        AutoAttack(eps=eps, norm=norm),
+    ]
+    assert [one.levers.precision for one in found] == [expected] * len(found)
+    each = APGD(eps=torch.tensor([eps, eps]), precision="auto")
+    assert each.levers.precision == "fp32"
+    asked = APGD(eps=eps, norm=norm, precision="bf16")
+    assert asked.levers.precision == "bf16"
+
+
+def test_bf16_moves_a_pixel_by_less_than_a_512th() -> None:
+    x = torch.linspace(0, 1, 100_001)
+    error = (x.bfloat16().float() - x).abs()
+    assert error.max() <= 1 / 512
+    assert error.max() > 0.99 / 512

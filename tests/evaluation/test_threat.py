@@ -150,13 +150,15 @@ def test_what_the_attacker_knows_is_said() -> None:
 
 
 def test_a_precision_is_written_as_what_the_device_uses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vicinal.evaluation.threat.fast_precision", lambda device: "bf16")
+    monkeypatch.setattr("vicinal.attacks.levers.fast_precision", lambda device: "bf16")
     device, auto = torch.device("cpu"), attacks.APGD(eps=0.1, precision="auto")
     nested = attacks.AutoAttack(eps=0.1, attacks={"a": auto})
     assert parameters(auto)["precision"] == "auto"
     for one in (parameters(auto, device=device), about(auto, device=device).parameters):
         assert one["precision"] == "bf16"
     assert parameters(nested, device=device)["attacks"]["a"]["precision"] == "bf16"
+    narrow = attacks.APGD(eps=1 / 255, precision="auto")
+    assert parameters(narrow, device=device)["precision"] == "fp32"
     plain = attacks.APGD(eps=0.1)
     assert parameters(plain, device=device) == parameters(plain)
 

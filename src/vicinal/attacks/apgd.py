@@ -18,7 +18,7 @@ from vicinal._checks import InputError, budget, choice, count, images, labels, n
 from vicinal._typing import LossOfLogits, Model, Norm, Passes
 from vicinal.attacks.adaptive import AdaptiveWalk
 from vicinal.attacks.eot import Draws, mean_logits, mean_slope, over_draws
-from vicinal.attacks.levers import Levers
+from vicinal.attacks.levers import Levers, precision_within
 from vicinal.attacks.result import Result
 from vicinal.attacks.search import checked
 from vicinal.attacks.strongest import Iterate, Strongest, stronger
@@ -54,7 +54,7 @@ class APGD:
         compact_every: Fooled images leave the batch every so many steps; with a target, those that
             hit it. None keeps all to the end.
         precision: Arithmetic of the search, "fp32", "bf16" (autocast), or "auto": bf16 where the
-            processor is fast at it.
+            processor is fast at it and the ball is linf and 4/255 or wider.
         channels_last: Search in channels-last.
         folded: Search with BatchNorm folded into the convolution before it, where there is one.
         eot: Average the gradient over so many draws of a model that draws at random.
@@ -114,9 +114,8 @@ class APGD:
     @property
     def levers(self) -> Levers:
         """What makes the search fast."""
-        return Levers(
-            precision=self.precision, channels_last=self.channels_last, folded=self.folded
-        )
+        precision = precision_within(self.precision, eps=self.eps, norm=self.norm)
+        return Levers(precision=precision, channels_last=self.channels_last, folded=self.folded)
 
     def __call__(
         self, model: Model, x: Tensor, y: Tensor, *, rng: torch.Generator | None = None

@@ -20,7 +20,7 @@ from vicinal._typing import Attack, AttackResult, Model, Norm, Passes
 from vicinal.attacks.apgd import APGD
 from vicinal.attacks.eot import Draws, mean_logits
 from vicinal.attacks.fab import FAB
-from vicinal.attacks.levers import Levers
+from vicinal.attacks.levers import Levers, precision_within
 from vicinal.attacks.nearest import check_radius
 from vicinal.attacks.result import Result
 from vicinal.attacks.search import checked
@@ -52,7 +52,8 @@ class AutoAttack:
         version: "standard", or "rand" for models that draw at random.
         attacks: Other attacks instead, by name or in a sequence, each for the same ball.
         precision: Arithmetic of the standard version's searches, all but FAB's: "fp32", "bf16"
-            (autocast), or "auto", bf16 where the processor is fast at it.
+            (autocast), or "auto": bf16 where the processor is fast at it and the ball is linf and
+            4/255 or wider.
         channels_last: Whether they search in channels-last.
         folded: Whether they search with BatchNorm folded into the convolution before it, where
             there is one.
@@ -89,9 +90,8 @@ class AutoAttack:
     @property
     def levers(self) -> Levers:
         """What makes the standard version's searches fast; `on` says it for a device."""
-        return Levers(
-            precision=self.precision, channels_last=self.channels_last, folded=self.folded
-        )
+        precision = precision_within(self.precision, eps=self.eps, norm=self.norm)
+        return Levers(precision=precision, channels_last=self.channels_last, folded=self.folded)
 
     @property
     def members(self) -> dict[str, Attack]:

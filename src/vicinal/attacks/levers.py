@@ -15,9 +15,10 @@ from vicinal._checks import InputError, choice
 from vicinal._typing import Model
 from vicinal.attacks.folding import folded
 
-__all__ = ["Levers", "Lowered", "fast_precision"]
+__all__ = ["Levers", "Lowered", "fast_precision", "precision_within"]
 
 PRECISIONS = ("fp32", "bf16", "auto")
+_WIDE = 4 / 255
 
 
 class Lowered(nn.Module):
@@ -53,7 +54,8 @@ class Levers:
     """Which levers a search pulls.
 
     Args:
-        precision: "fp32", "bf16", or "auto": bf16 where the processor is fast at it.
+        precision: "fp32", "bf16", or "auto": bf16 where the processor is fast at it; attacks ask
+            `precision_within` first.
         channels_last: Whether images are handed over in channels-last.
         folded: Whether BatchNorm is folded into the convolution before it, where there is one.
     """
@@ -102,6 +104,31 @@ class Levers:
             return model
         net = folded(model) if pulled.folded else model
         return Lowered(net, precision=pulled.precision, channels_last=pulled.channels_last)
+
+
+def precision_within(precision: str, *, eps: float | Tensor, norm: str) -> str:
+    """Say in which arithmetic a ball may be searched.
+
+    bfloat16 keeps 8 bits of a number, so that it moves a pixel by up to 1/512 (half a grey level):
+    little beside 8/255, half of 1/255. An l2 ball gives each pixel less than its radius.
+
+    Args:
+        precision: "fp32", "bf16" or "auto".
+        eps: The ball's radius, images in [0, 1]; or one for each channel, shape (C,).
+        norm: "linf" or "l2".
+
+    Returns:
+        "fp32" instead of "auto" in l2 balls, in linf balls below 4/255 and where each channel has its
+        own, so that no device is asked for a tensor; else what was given.
+
+    Example:
+        >>> precision_within("auto", eps=1 / 255, norm="linf")
+        'fp32'
+        >>> precision_within("auto", eps=8 / 255, norm="linf")
+        'auto'
+    """
+    narrow = norm != "linf" or isinstance(eps, Tensor) or eps < _WIDE
+    return "fp32" if precision == "auto" and narrow else precision
 
 
 def fast_precision(device: torch.device) -> str:

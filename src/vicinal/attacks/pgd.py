@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vicinal._checks import InputError, choice, count
 from vicinal._typing import Model, Norm
-from vicinal.attacks.levers import Levers
+from vicinal.attacks.levers import Levers, precision_within
 from vicinal.attacks.result import Result
 from vicinal.attacks.search import Plan, check_plan, search
 from vicinal.inputs.pgd import check_ball
@@ -41,7 +41,7 @@ class PGD:
         compact_every: Fooled images leave the batch every so many steps, and later restarts go on
             with those that are left; with a target, those that hit it. None keeps all to the end.
         precision: Arithmetic of the search, "fp32", "bf16" (autocast), or "auto": bf16 where the
-            processor is fast at it.
+            processor is fast at it and the ball is linf and 4/255 or wider.
         channels_last: Search in channels-last.
         folded: Search with BatchNorm folded into the convolution before it, where there is one.
         rounded: Judge, and return, the images rounded to 8 bits, to levels within the ball.
@@ -109,6 +109,12 @@ class PGD:
         return search(self._plan, model, x, y, rng=rng)
 
     @property
+    def levers(self) -> Levers:
+        """What makes the search fast."""
+        precision = precision_within(self.precision, eps=self.eps, norm=self.norm)
+        return Levers(precision=precision, channels_last=self.channels_last, folded=self.folded)
+
+    @property
     def _plan(self) -> Plan:
         return Plan(
             eps=self.eps,
@@ -122,9 +128,7 @@ class PGD:
             iterate=self.iterate,
             momentum=None,
             compact_every=self.compact_every,
-            levers=Levers(
-                precision=self.precision, channels_last=self.channels_last, folded=self.folded
-            ),
+            levers=self.levers,
             rounded=self.rounded,
             eot=self.eot,
         )

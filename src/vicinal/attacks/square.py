@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vicinal._checks import choice, count, images, labels, logits, number
 from vicinal._typing import Model, Norm, Passes
-from vicinal.attacks.levers import Levers
+from vicinal.attacks.levers import Levers, precision_within
 from vicinal.attacks.nearest import check_radius
 from vicinal.attacks.result import Result
 from vicinal.attacks.search import checked
@@ -59,8 +59,9 @@ class Square:
         compact_every: Images that were fooled leave the batch every so many queries; None for
             never.
         precision: Arithmetic of the search, "fp32", "bf16" (autocast), or "auto": bf16 where the
-            processor is fast at it. What fools the search is judged by the model itself before an
-            image leaves; in bf16, windows that leave the loss as it is are kept too.
+            processor is fast at it and the ball is linf and 4/255 or wider. What fools the search
+            is judged by the model itself before an image leaves; in bf16, windows that leave the
+            loss as it is are kept too.
         channels_last: Search in channels-last.
         folded: Search with BatchNorm folded into the convolution before it, where there is one.
 
@@ -104,9 +105,8 @@ class Square:
     @property
     def levers(self) -> Levers:
         """What makes the search fast."""
-        return Levers(
-            precision=self.precision, channels_last=self.channels_last, folded=self.folded
-        )
+        precision = precision_within(self.precision, eps=self.eps, norm=self.norm)
+        return Levers(precision=precision, channels_last=self.channels_last, folded=self.folded)
 
     def __call__(
         self, model: Model, x: Tensor, y: Tensor, *, rng: torch.Generator | None = None

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from vicinal._checks import InputError, choice
 from vicinal.attacks import CWL2, Rounded, Square, Transfer, UniformNoise
-from vicinal.attacks.levers import fast_precision
+from vicinal.attacks.levers import Levers
 from vicinal.maths.balls import distance
 
 __all__ = ["About", "Threat", "about", "check_inside", "digest_of", "parameters", "prevailing"]
@@ -285,8 +285,9 @@ def parameters(attack: object, *, device: torch.device | None = None) -> dict[st
     if dataclasses.is_dataclass(attack):
         for field in dataclasses.fields(attack):
             found[field.name] = _plain(getattr(attack, field.name), device)
-    if device is not None and found.get("precision") == "auto":
-        found["precision"] = fast_precision(device)
+    levers = getattr(attack, "levers", None)
+    if device is not None and isinstance(levers, Levers) and "precision" in found:
+        found["precision"] = levers.on(device).precision
     return found
 
 
