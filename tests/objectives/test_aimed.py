@@ -107,6 +107,7 @@ def test_the_shortest_step_is_none() -> None:
     ("fields", "phrase"),
     [
         ({"eps_max": 8.0}, "did you mean 8/255?"),
+        ({"eps_max": torch.full((3,), 0.02)}, "`eps_max` must be a number"),
         ({"target": "least_likely"}, "`target` must be any | random"),
         ({"batchnorm": "off"}, "`batchnorm`"),
     ],

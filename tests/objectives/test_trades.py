@@ -66,6 +66,22 @@ def test_at_beta_0_no_search_is_felt_and_at_eps_0_there_is_none() -> None:
     torch.testing.assert_close(still, erm, rtol=1e-12, atol=1e-12)
 
 
+def test_a_step_for_each_channel_is_not_one_for_each_column() -> None:
+    """Images as wide as they have channels: by broadcasting, (C,) would go along the columns."""
+    r = replay()
+    x = 0.3 + 0.4 * r.x[:, :, : nets.CHANNELS, : nets.CHANNELS]
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(x[0].numel(), 5)).to(x)
+    seen: list[Tensor] = []
+    model.register_forward_hook(lambda net, args, z: seen.append(args[0].detach()))
+    step = torch.tensor([0.01, 0.02, 0.04])
+    TRADES(eps=step, step_size=step / 2, steps=1, start=1e-4)(model, x, r.y)
+    moved = (seen[-1] - x).abs()
+    for channel, size in enumerate((step / 2).tolist()):
+        torch.testing.assert_close(
+            moved[:, channel], torch.full_like(moved[:, channel], size), rtol=0, atol=1e-3
+        )
+
+
 def test_a_probability_that_underflows_breaks_nothing() -> None:
     """KLDiv with a probability as target gives NaN gradients here (TRADES, issue 30)."""
     model = nets.Scaled(nets.smooth_net().float(), 2e3)

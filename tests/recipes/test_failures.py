@@ -82,6 +82,8 @@ def test_the_same_sentence_in_other_words_is_known_too() -> None:
     scatter = recipe("avmixup/cifar10-wrn-28-10", method="fs-avmixup")
     assert "Feature Scatter + AVmixup" in warning(scatter)
     assert "Feature Scatter, " not in warning(scatter)
+    madry_la = {"objective.labels": "Bilateral", "objective.steps": 7}
+    assert "29.35" in warning(recipe(FAMILY, method="pgd-10", overrides=madry_la))
 
 
 def test_an_objective_within_awp_is_known() -> None:

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from vicinal._checks import budget, choice
+from vicinal._checks import budget, choice, number
 from vicinal._typing import BatchNormMode, Model
 from vicinal.gradients import detached
 from vicinal.inputs import choose_target, pgd
@@ -55,7 +55,7 @@ class AimedStep:
     batchnorm: BatchNormMode
 
     def __post_init__(self) -> None:
-        budget("eps_max", self.eps_max, unbounded=False)
+        budget("eps_max", number("eps_max", self.eps_max), unbounded=False)  # the label's, too
         if self.target is not None:
             choice("target", self.target, ("any", "random"))
         choice("batchnorm", self.batchnorm, ("eval", "train_frozen_stats", "train"))

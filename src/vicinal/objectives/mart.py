@@ -56,8 +56,8 @@ class MART:
 
     Args:
         beta: Weight of the divergence, the paper's lambda, finite and at least 0.
-        eps: Radius of the linf ball in pixel units.
-        step_size: Step in pixel units.
+        eps: Radius of the linf ball in pixel units, or one per channel (C,).
+        step_size: Step in pixel units, or one per channel (C,).
         steps: How many.
         random_start: Begin at a uniform draw from the ball.
         batchnorm: "eval", "train_frozen_stats" or "train", the mode while attacking, see
@@ -76,8 +76,8 @@ class MART:
     """
 
     beta: float = 5.0
-    eps: float = 8 / 255
-    step_size: float = 2 / 255
+    eps: float | Tensor = 8 / 255
+    step_size: float | Tensor = 2 / 255
     steps: int = 10
     random_start: bool = True
     batchnorm: BatchNormMode = "eval"

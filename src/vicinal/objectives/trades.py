@@ -19,7 +19,7 @@ from vicinal._checks import choice, count, labels, number, training_batch, train
 from vicinal._typing import BatchNormMode, Model, Passes
 from vicinal.gradients import ascend, detached, differentiable, frozen
 from vicinal.inputs.pgd import check_ball
-from vicinal.maths.balls import project, steepest
+from vicinal.maths.balls import per_channel, project, steepest
 from vicinal.maths.losses import cross_entropy, kl_divergence, widen
 from vicinal.maths.randomness import normal
 
@@ -35,8 +35,8 @@ class TRADES:
     Args:
         beta: Weight of the second risk, 1/lambda of the paper, finite and at least 0; 1 and 6 are
             the paper's.
-        eps: Radius of the linf ball in pixel units.
-        step_size: Step in pixel units.
+        eps: Radius of the linf ball in pixel units, or one per channel (C,).
+        step_size: Step in pixel units, or one per channel (C,).
         steps: How many.
         start: Standard deviation of the noise that the search starts from; at the image itself the
             divergence has no slope.
@@ -57,8 +57,8 @@ class TRADES:
     """
 
     beta: float = 6.0
-    eps: float = 8 / 255
-    step_size: float = 2 / 255
+    eps: float | Tensor = 8 / 255
+    step_size: float | Tensor = 2 / 255
     steps: int = 10
     start: float = 0.001
     batchnorm: BatchNormMode = "eval"
@@ -89,9 +89,10 @@ class TRADES:
 
     def _farthest(self, model: Model, x: Tensor, rng: torch.Generator | None) -> Tensor:
         """Search the image whose prediction diverges most from that of x."""
+        stride = per_channel(self.step_size, x)
 
         def move(at: Tensor, gradient: Tensor) -> Tensor:
-            return project(at + self.step_size * steepest(gradient), x, eps=self.eps)
+            return project(at + stride * steepest(gradient), x, eps=self.eps)
 
         begin = project(x + self.start * normal(x.shape, x, rng), x, eps=self.eps)
         with frozen(model, batchnorm=self.batchnorm), differentiable():

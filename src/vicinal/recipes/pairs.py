@@ -21,7 +21,7 @@ _PUBLISHED = {
     ("FGSM", "Keep"): "FGSM (Goodfellow et al. 2015); LL, MC (Wang and Zhang 2019)",
     ("PGD", "Keep"): "PGD (Madry et al. 2018); R-FGSM, R-LL, R-MC (Wang and Zhang 2019); "
     "N-FGSM (de Jorge et al. 2022)",
-    ("PGD", "Smooth"): "R-MC-LS (Wang and Zhang 2019); LS-PGD (Lee et al. 2020)",
+    ("PGD", "Smooth"): "R-MC-LS, R-FGSM-LS (Wang and Zhang 2019); LS-PGD (Lee et al. 2020)",
     ("PGD", "Bilateral"): "BAT: R-MC-LA, Madry-LA (Wang and Zhang 2019)",
     ("FeatureScatter", "Smooth"): "Feature Scatter (Zhang and Wang 2019)",
     ("Vertex", "Vertex"): "AVmixup (Lee et al. 2020)",
