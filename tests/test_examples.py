@@ -6,9 +6,14 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from scipy.optimize import minimize
+from torch import nn
+from torch.nn import functional
 
 from examples import avmixup_gaussian_theory as theory
+from examples import what_a_step_adds as step
+from vicinal.maths.balls import sample
 
 MODELS = [
     theory.Features(),
@@ -108,3 +113,49 @@ def test_the_example_prints_it_all(
     assert len(told.splitlines()) == 6 + 4 + 3
     assert "w_B in truth, exact             0.081198" in told
     assert "w_B in truth, Theorem 3         0.081081" in told
+
+
+def test_a_plan_leaves_far_images_their_mass_and_spreads_that_of_equal_ones() -> None:
+    far = nn.Flatten()
+    x = torch.eye(4).view(4, 1, 2, 2)
+    assert step.kept(far, x, eps=0.0) == pytest.approx(1.0, abs=1e-4)
+    assert step.kept(far, torch.ones_like(x), eps=0.0) == pytest.approx(0.25, abs=1e-4)
+
+
+def test_the_cosine_of_one_image_is_that_of_gradients_written_out() -> None:
+    net, x, y = small_net()
+    clean = net(x[:1]).detach()
+    start = sample(x[:1], eps=0.1, norm="linf", rng=torch.Generator().manual_seed(step.SEED))
+    start.requires_grad_()
+    z = net(start)
+    apart = 1 - functional.cosine_similarity(clean, z).sum()
+    (scattered,) = torch.autograd.grad(apart, start, retain_graph=True)
+    (climbed,) = torch.autograd.grad(functional.cross_entropy(z, y[:1]), start)
+    expected = functional.cosine_similarity(scattered.view(1, -1), climbed.view(1, -1)).item()
+    assert step.cosine(net, x[:1], y[:1], eps=0.1) == pytest.approx(expected, abs=1e-4)
+
+
+def test_what_moves_add_is_that_of_steps_written_out_and_leaves_the_net_alone() -> None:
+    net, x, y = small_net()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    found = step.added(net, x, y, eps=0.1, batch=4)
+    assert torch.equal(found["clean"], net(x))
+    loss = {name: functional.cross_entropy(z, y).item() for name, z in found.items()}
+    assert loss["PGD-10"] > loss["clean"]
+    assert loss["R-FGSM"] > loss["clean"]
+    start = sample(x[:4], eps=0.1, norm="linf", rng=step.seeded()).requires_grad_()
+    (gradient,) = torch.autograd.grad(functional.cross_entropy(net(start), y[:4]), start)
+    moved = (start + 0.1 * gradient.sign()).detach()
+    moved = torch.minimum(torch.maximum(moved, x[:4] - 0.1), x[:4] + 0.1).clamp(0, 1)
+    assert torch.allclose(found["R-FGSM"][:4], net(moved), atol=1e-5)
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+
+
+def small_net() -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
+    """A net of two layers, six images, and the classes that it gives them."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(9, 16), nn.Tanh(), nn.Linear(16, 5)).eval()
+    for parameter in net.parameters():
+        parameter.requires_grad_(False)
+    x = torch.rand(6, 1, 3, 3)
+    return net, x, net(x).argmax(1)

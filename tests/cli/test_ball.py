@@ -64,6 +64,7 @@ def test_in_linf_the_radius_is_that_of_eps_or_of_the_recipe(folder: Path) -> Non
     ("words", "sentence"),
     [
         (["--attack", "pgd(norm=l2)"], "searches in l2, and the radius at hand is one in linf"),
+        (["--attack", "pgd(norm=l2, eps=0.5)"], "must be given its own step_size: it searches in"),
         (["--eps", "0.1", "--attack", "pgd(norm=l2)"], r"Did you mean --norm l2 with --eps\?"),
         ([*L2, "--attack", "fgsm"], r"'fgsm' must be given its eps: it searches in linf"),
         ([*L2, "--attack", "rounded(attack=fgsm)"], "must be given its eps"),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +14,11 @@ import pytest
 
 from vicinal import engine, models, records, report
 from vicinal._errors import InputError
-from vicinal.cli import main
+from vicinal.cli import corruptions, main
 from vicinal.evaluation import Ledger
-from vicinal.recipes import corrupted, run
+from vicinal.recipes import corrupted, judge, run
 
+_JUDGE: Any = importlib.import_module("vicinal.evaluation.corrupted")
 NAMES = ["--corruptions", "gaussian_noise,frost", "--severities", "1,5"]
 
 
@@ -128,6 +132,47 @@ def test_ctrl_c_under_corruptions_loses_no_attack_and_doubles_no_record(
     kinds = [record["kind"] for record in found]
     assert kinds == ["evaluation"] * 2 + ["corruption"] * 6 + ["corruptions"]
     assert not list((tmp_path / "run").glob("evaluating-*"))
+
+
+class _Team(engine.Processes):
+    """The first of two processes, whose other finds nothing."""
+
+    def led(self, work: Callable[[], Any]) -> Any:
+        return work()
+
+    def collect(self, value: Any) -> list[Any]:
+        return [value]
+
+
+def test_what_several_processes_have_done_is_not_done_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = "brightness,gaussian_noise,contrast,fog"
+    ask = corrupted.Ask(corruptions=names, severities="2,4", n=9)
+    look = corruptions.Look(ask=ask, run=str(folder), data_dir=None, progress=False)
+    job = replace(judge.job_of(folder, {}, n=9, device="cpu"), kept=tmp_path)
+    monkeypatch.setattr(engine, "processes", lambda: _Team(rank=0, world=2))
+    monkeypatch.setattr(corrupted, "_together", lambda parts, names: parts[0])
+    judged, left = [0], [9 * 3]
+    clean_logits = _JUDGE.clean_logits
+
+    def counted(model: Any, x: Any) -> Any:
+        if judged[0] + len(x) > left[0]:
+            raise KeyboardInterrupt
+        judged[0] += len(x)
+        return clean_logits(model, x)
+
+    monkeypatch.setattr(_JUDGE, "clean_logits", counted)
+    with pytest.raises(KeyboardInterrupt):
+        look.judge(job)
+    assert judged == left
+    left = [10**6]
+    found = look.judge(job)
+    mine = [one["corruption"] for one in found if one["kind"] == "corruption"]
+    assert mine == ["brightness"] * 3 + ["contrast"] * 3
+    assert judged[0] == 9 * (1 + 2 * 2)
+    assert not any(path.name.endswith("-0of2.safetensors") for path in folder.rglob("*"))
+    assert len(list(tmp_path.rglob("*-0of2.safetensors"))) == 3
 
 
 def test_the_records_are_those_of_the_library_call(

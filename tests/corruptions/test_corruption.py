@@ -222,3 +222,91 @@ def test_gradients_pass_where_nothing_is_truncated() -> None:
     (slope,) = torch.autograd.grad(bad.sum(), x)
     assert torch.allclose(slope.mean(), torch.ones(()), atol=1e-3)
     assert not corruptions.defocus_blur(x, severity=3).requires_grad
+
+
+@every_corruption
+@pytest.mark.parametrize("severity", [2, 5])
+def test_leaves_that_want_a_gradient_are_corrupted_alike(
+    corruption: Corruption[Any, Any], severity: int
+) -> None:
+    x = pictures.batch(3)
+    leaf = x.clone().requires_grad_()
+    fine = corruption(leaf, severity=severity, keys=KEYS, quantize=False)
+    laws.assert_same_bits(
+        fine.detach(), corruption(x, severity=severity, keys=KEYS, quantize=False)
+    )
+    if fine.requires_grad:
+        (slope,) = torch.autograd.grad(fine.sum(), leaf)
+        assert bool(torch.isfinite(slope).all())
+    assert not corruption(leaf, severity=severity, keys=KEYS, quantize=True).requires_grad
+
+
+def test_a_gradient_follows_the_ray_of_a_motion_blur() -> None:
+    x = torch.rand(1, 1, 4, 12, dtype=torch.float64, requires_grad=True)
+    draw = corruptions.motion_blur.sample(KEYS[:1], x.shape, severity=3)
+
+    def blurred(image: Tensor) -> Tensor:
+        return corruptions.motion_blur.apply(image, draw, quantize=False)
+
+    assert torch.autograd.gradcheck(blurred, x)
+
+
+@every_corruption
+def test_autocast_changes_nothing(corruption: Corruption[Any, Any]) -> None:
+    """A move of a bf16 training step runs inside its autocast."""
+    x = pictures.batch(3)
+    for quantize in (True, False):
+        bad = corruption(x, severity=3, keys=KEYS, quantize=quantize)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            laws.assert_same_bits(corruption(x, severity=3, keys=KEYS, quantize=quantize), bad)
+
+
+@every_corruption
+def test_the_layout_in_memory_is_of_no_account(corruption: Corruption[Any, Any]) -> None:
+    x = pictures.batch(3, size=(40, 56))
+    bad = corruption(x, severity=5, keys=KEYS, quantize=False)
+    turned = x.mT.contiguous().mT
+    every_other = torch.stack((x, x), dim=-1).flatten(3)[..., ::2]
+    for same in (x.contiguous(memory_format=torch.channels_last), turned, every_other):
+        assert not same.is_contiguous()
+        laws.assert_same_bits(corruption(same, severity=5, keys=KEYS, quantize=False), bad)
+
+
+@every_corruption
+def test_a_draw_of_other_images_is_one_sentence(corruption: Corruption[Any, Any]) -> None:
+    x = pictures.batch(3)
+    for n in (1, 2):
+        draw = corruption.sample(KEYS[:n], x.shape, severity=3)
+        if any(isinstance(value, Tensor) for value in vars(draw).values()):
+            with pytest.raises(InputError) as caught:
+                corruption.apply(x, draw)
+            laws.assert_one_line(caught.value, "`draw`", "as many images as `x`, 3", str(n))
+
+
+def test_lists_of_severities_presets_and_keys_are_one_sentence() -> None:
+    x = pictures.batch(2)
+    noise = corruptions.gaussian_noise
+    several: Any
+    for several in (torch.tensor([1, 2]), torch.tensor([1, 2]).numpy(), [1, 2]):
+        with pytest.raises(InputError) as caught:
+            noise(x, severity=several)
+        laws.assert_one_line(caught.value, "`severity`", "1, 2, 3, 4 or 5")
+        with pytest.raises(InputError, match="`preset` must be 32, 64 or 224"):
+            noise(x, severity=1, preset=several)
+    one: Any = torch.tensor(2)
+    preset: Any = torch.tensor(64)
+    laws.assert_same_bits(
+        noise(x, severity=one, keys=KEYS[:2], preset=preset),
+        noise(x, severity=2, keys=KEYS[:2], preset=64),
+    )
+    keys: Any = [1, 2]
+    with pytest.raises(InputError, match=r"`keys` must be one integer .* got \[1, 2\]"):
+        noise.sample(keys, x.shape, severity=1)
+
+
+def test_images_are_checked_before_a_draw_is_applied() -> None:
+    x = pictures.batch(2)
+    draw = corruptions.gaussian_noise.sample(KEYS[:2], x.shape, severity=1)
+    for wrong, sentence in ((x.mul(255).byte(), "floating point"), (x[0], r"\(N, C, H, W\)")):
+        with pytest.raises(InputError, match=sentence):
+            corruptions.gaussian_noise.apply(wrong, draw)

@@ -92,3 +92,20 @@ def test_a_wrong_layout_is_one_sentence(tmp_path: Path) -> None:
 def test_labels_alone_are_no_set(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds labels\.npy alone"):
         read_cifar10_c(layouts.cifar_c(tmp_path, []))
+
+
+def test_hidden_files_are_no_corruptions(tmp_path: Path) -> None:
+    root = layouts.cifar_c(tmp_path, ["fog"])
+    (root / "._fog.npy").write_bytes(b"of a Mac")
+    found = read_cifar10_c(root)
+    assert found.corruptions == ("fog",)
+    assert len(found.part("fog", 1)) == 4
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 3), (32, 32, 4), (32, 32)])
+def test_images_of_another_shape_are_another_set(shape: tuple[int, ...], tmp_path: Path) -> None:
+    root = layouts.cifar_c(tmp_path, ["fog"])
+    np.save(root / "fog.npy", np.zeros((20, *shape), np.uint8))
+    with pytest.raises(InputError, match=r"32x32 pixels and 3 channels; got shape \(20, "):
+        read_cifar10_c(root).part("fog", 1)
+    assert len(data.read_corrupted_arrays(root, name="mine", num_classes=10).part("fog", 1)) == 4

@@ -29,3 +29,6 @@ def test_what_it_does_not_hold_is_one_sentence() -> None:
         FOUND.part("frost", 1)
     with pytest.raises(InputError, match=r"those of toy-c, 1, 3; got 2\."):
         FOUND.part("fog", 2)
+    for severity in (2.0, True, "1"):
+        with pytest.raises(InputError, match="`severity` must be an integer >= 0"):
+            FOUND.part("fog", severity)  # type: ignore[arg-type]

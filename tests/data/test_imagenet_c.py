@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -74,3 +75,12 @@ def test_an_ordinary_image_folder_is_no_corrupted_set(tmp_path: Path) -> None:
         write_picture(tmp_path / "train" / name / "1.png", random_pixels(0))
     with pytest.raises(MissingData):
         read_imagenet_c(tmp_path)
+
+
+@pytest.mark.parametrize("part_at", ["fog/1", "snow/2"])
+def test_a_class_that_one_part_lacks_does_not_move_the_labels(part_at: str, tmp_path: Path) -> None:
+    layouts.corrupted_tree(tmp_path, ["fog", "snow"], CLASSES, side=64, severities=2)
+    shutil.rmtree(tmp_path / part_at / CLASSES[0])
+    for classes in (None, CLASSES):
+        with pytest.raises(InputError, match=rf"{part_at} must have .* it has no {CLASSES[0]}"):
+            read_tiny_imagenet_c(tmp_path, classes=classes)

@@ -69,6 +69,9 @@ def test_cifar10_1_is_two_arrays(version: str, tmp_path: Path) -> None:
     assert (found.test.y.tolist(), found.outputs) == ([*range(6)], tuple(range(10)))
     with pytest.raises(InputError, match=r"v4 \| v6"):
         read_cifar10_1(tmp_path, version="v5")
+    np.save(tmp_path / f"cifar10.1_{version}_data.npy", x[:, ::2, ::2])
+    with pytest.raises(InputError, match="32x32 pixels and 3 channels"):
+        read_cifar10_1(tmp_path, version=version)
 
 
 @pytest.mark.parametrize("name", data.SHIFTED)

@@ -17,6 +17,7 @@ from vicinal._checks import InputError, NotFinite
 from vicinal.corruptions import CORRUPTIONS, draw_keys, fixed_keys
 from vicinal.evaluation import Ledger, corrupted, on_files
 from vicinal.evaluation.corrupted import KeyedCorruption, chosen
+from vicinal.metrics import expected_calibration_error
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,25 @@ def test_counts_match_a_loop_over_images() -> None:
         assert found.correct["dark"][severity] == right
     assert found.clean_correct == sum(int(judge(X[k : k + 1]).argmax() == Y[k]) for k in range(10))
     assert (found.n, found.clean_n, found.forward) == (10, 10, 60)
+
+
+@pytest.mark.parametrize("size", [10, 3])
+def test_calibration_is_that_of_the_logits_of_each_corruption(size: int) -> None:
+    model, named = net(), {"dark": Darker()}
+    data = list(zip(torch.split(X, size), torch.split(Y, size), strict=True))
+    found = corrupted(model, data, corruptions=named, severities=[2, 5], rng=rng())
+    seed, judge = int(draw_keys(1, rng())), model.eval()
+    assert found.clean_ece == pytest.approx(expected_calibration_error(judge(X), Y), rel=1e-6)
+    wanted = {}
+    for severity in (2, 5):
+        keys = fixed_keys(torch.arange(10), seed=seed, name="dark", severity=severity)
+        z = judge(Darker()(X, severity=severity, keys=keys))
+        wanted[severity] = expected_calibration_error(z, Y)
+    assert found.ece["dark"] == pytest.approx(wanted, rel=1e-6)
+    assert found.mean_ece == pytest.approx((wanted[2] + wanted[5]) / 2, rel=1e-6)
+    told = [record["ece"] for record in found.records]
+    assert told == pytest.approx([wanted[2], wanted[5], found.mean_ece, found.mean_ece], rel=1e-6)
+    assert found.records[-1]["clean_ece"] == found.clean_ece
 
 
 def test_neither_batch_size_nor_company_changes_a_figure() -> None:

@@ -53,6 +53,17 @@ def test_what_cannot_be_compared_is_in_no_mean() -> None:
     assert "* not comparable" in str(found)
 
 
+def test_the_mean_calibration_error_is_over_what_the_mean_is_over() -> None:
+    ece = {name: {s: 0.01 * s * (k + 1) for s in range(1, 6)} for k, name in enumerate(ALL)}
+    found = drawn(ece=ece, clean_ece=0.02, aside=frozenset({"frost"}))
+    assert found.mean_ece == pytest.approx(
+        sum(sum(ece[name].values()) / 5 for name in found.over) / len(found.over)
+    )
+    assert f"(ECE) 2.00 clean, {100 * found.mean_ece:.2f} mean" in str(found)
+    assert "ece" not in drawn().records[0]
+    assert "ece" not in drawn().records[-1]
+
+
 def test_a_mean_over_other_corruptions_says_which() -> None:
     correct = {name: {3: 100} for name in ("rotation", "occlusion")}
     found = drawn(correct=correct)

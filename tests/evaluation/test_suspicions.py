@@ -106,6 +106,7 @@ def test_a_better_weak_attack_is_no_gap() -> None:
         suspicions.growing({0.1: 0.4, 0.2: 0.5}, n=10),
         suspicions.gap("gap", 0.1, 0.0, n=10, words=("a", "b")),
         suspicions.silent(0.1, n=10),
+        suspicions.plateau(0.5, left=1, rising=1, window=10),
     ],
 )
 def test_a_single_image_proves_nothing(check: Check) -> None:
@@ -125,6 +126,12 @@ def test_silent_success_warns_and_never_fails() -> None:
         "WARN",
         "WARN",
     ]
+
+
+def test_a_loss_that_still_rises_warns_and_never_fails() -> None:
+    shares = (0.05, 0.051, 1.0)
+    found = [suspicions.plateau(share, left=9, rising=9, window=10).status for share in shares]
+    assert found == ["PASS", "WARN", "WARN"]
 
 
 def test_a_sentence_has_the_figures() -> None:

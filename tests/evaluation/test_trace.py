@@ -10,6 +10,7 @@ from nets import CHANNELS, SIDE, smooth_net, stateful_net
 from vicinal.attacks import PGD
 from vicinal.evaluation.trace import Trace
 from vicinal.gradients import clean_logits
+from vicinal.maths.losses import LOSSES
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
@@ -28,6 +29,22 @@ def test_its_last_iterate_is_that_of_the_attack(norm: str, loss: str) -> None:
     assert found.trail.shape == (9, 5)
     assert torch.equal(found.trail[:, -1], ~found.success)
     assert (trace.eps, trace.norm) == (0.2, norm)
+    assert found.heights is not None
+    assert found.heights.shape == (9, 5)
+    z = clean_logits(net, found.adv)
+    assert torch.equal(found.heights[:, -1], LOSSES[loss](z, y))
+
+
+def test_every_height_is_that_of_an_iterate_of_as_many_steps() -> None:
+    net, x = smooth_net(), torch.rand(5, CHANNELS, SIDE, SIDE, dtype=torch.float64)
+    y = clean_logits(net, x).argmax(dim=1)
+    found = Trace(PGD(eps=0.2, step_size=0.05, steps=3, random_start=False))(net, x, y)
+    assert found.heights is not None
+    assert torch.equal(found.heights[:, 0], LOSSES["ce"](clean_logits(net, x), y))
+    for steps in (1, 2, 3):
+        attack = PGD(eps=0.2, step_size=0.05, steps=steps, random_start=False, iterate="last")
+        z = clean_logits(net, attack(net, x, y).adv)
+        assert torch.allclose(found.heights[:, steps], LOSSES["ce"](z, y), rtol=1e-12, atol=0)
 
 
 def test_the_model_is_left_as_it_was() -> None:

@@ -21,6 +21,7 @@ from vicinal._checks import InputError
 from vicinal.data.digits import read_digits
 from vicinal.evaluation import Results, evaluate, trials, verdict_passes
 from vicinal.evaluation.results import CLEAN, Verdicts
+from vicinal.evaluation.threat import about
 from vicinal.evaluation.verdict import VERSION, Verdict, verdict
 
 Data = tuple[Tensor, Tensor]
@@ -87,9 +88,20 @@ def test_an_honest_robust_net_is_cleared(cleared: Verdict) -> None:
     assert {check.name: check.status for check in cleared.checks if check.status != "PASS"} == {}
     assert cleared.status == "PASS"
     assert 0.5 < cleared.results["apgd-t"] < cleared.results[CLEAN] - 0.1
-    assert len(cleared.checks) == len({check.name for check in cleared.checks}) == 24
-    assert "PASS. Of 24 checks on 60 images (linf 0.1) 24 passed." in cleared.paragraph()
+    assert len(cleared.checks) == len({check.name for check in cleared.checks}) == 25
+    assert "PASS. Of 25 checks on 60 images (linf 0.1) 25 passed." in cleared.paragraph()
     assert "no proof" in cleared.paragraph()
+
+
+def test_the_search_that_is_followed_is_the_one_that_is_told(cleared: Verdict) -> None:
+    one = cleared.results.verdicts["pgd last"]
+    assert one.noted is not None
+    assert one.trail is not None
+    assert one.noted.shape == one.trail.shape == (N, 21)
+    assert torch.equal(one.trail[:, -1], one.correct)
+    assert one.about == about(trials(eps=EPS)["pgd last"], device=torch.device("cpu"))
+    check = cleared["loss plateau"]
+    assert check.figures["left"] == int(one.trail.all(dim=1).sum()) > 30
 
 
 CAUGHT: list[tuple[type[nn.Module], str, str]] = [
@@ -187,7 +199,7 @@ def test_two_classes_are_noted_and_attacked_in_l2(data: Data) -> None:
 def test_the_record_is_json_and_holds_every_figure(cleared: Verdict) -> None:
     record = json.loads(records.line(cleared.record))
     assert record["kind"] == "verdict"
-    assert record["version"] == VERSION == 3
+    assert record["version"] == VERSION == 4
     assert (record["status"], record["norm"], record["eps"], record["n"]) == (
         "PASS",
         "linf",
@@ -242,6 +254,10 @@ def test_known_results_are_not_found_again(honest: nn.Module, data: Data) -> Non
     found = _judged(honest, pair, known=known)
     for name in few:
         assert found.results.verdicts[name] is known.verdicts[name]
+    every = _judged(honest, pair).results
+    again = _judged(honest, pair, known=every)
+    for name in trials(eps=EPS):
+        assert again.results.verdicts[name] is every.verdicts[name]
     other = _verdicts(9)
     with pytest.raises(InputError, match="`known` must be of the same 8 images; got 9 for 'pgd'"):
         _judged(honest, pair, known=Results(verdicts={"pgd": other}))
@@ -306,11 +322,13 @@ def test_where_nearly_nothing_is_right_nothing_passes_for_want_of_it(
     found = _judged(honest, (x, wrong), source=honest)
     assert found.status == "WARN"
     assert [check.name for check in found.of("WARN")] == ["images to attack"]
-    assert len(found.of("SKIP")) == 12
+    assert len(found.of("SKIP")) == 13
     reasons = {check.sentence for check in found.of("SKIP")}
     assert reasons == {f"Too few images that the model gets right: {right} of the 20 needed."}
     assert f"gets {right} of {N} images right, of 20 needed" in found.paragraph()
-    assert "huge eps, larger eps, doubled steps, silent success, " in found.paragraph()
+    assert (
+        "huge eps, larger eps, doubled steps, loss plateau, silent success, " in found.paragraph()
+    )
     assert f"right: {right} of the 20 needed." in found.paragraph()
 
 

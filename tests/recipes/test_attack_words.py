@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 import torch
@@ -80,6 +81,32 @@ def test_what_a_text_leaves_out_of_a_budget_is_filled() -> None:
     assert found == PGD(eps=8 / 255, step_size=0.025, steps=10)
     with pytest.raises(InputError, match="'pgd' must be given step_size"):
         parse_attack("pgd(eps=8/255, steps=50)")
+
+
+IN_L2 = [
+    ("pgd(norm=l2)", "its own eps and step_size: it searches in l2, and the budget at hand is one"),
+    ("pgd(norm=l2, eps=0.5)", "its own step_size: it searches in l2"),
+    ("apgd(norm=l2)", "'apgd(norm=l2)' must be given its own eps"),
+    ("autoattack(norm=l2)", "must be given its own eps"),
+    ("fmn(norm=l2)", "must be given its own eps"),
+    ("mi_fgsm(norm=l2)", "must be given its own eps"),
+    ("rounded(attack=pgd(norm=l2, eps=0.5))", "its own step_size: it searches in l2"),
+]
+
+
+@pytest.mark.parametrize(("text", "sentence"), IN_L2)
+def test_radius_and_step_of_one_norm_are_not_those_of_another(text: str, sentence: str) -> None:
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        parse_attack(text, budget=BUDGET)
+
+
+def test_a_budget_in_l2_fills_searches_in_l2_and_steps_fill_any() -> None:
+    found = parse_attack("pgd(norm=l2)", budget=BUDGET, norm="l2")
+    assert found == PGD(eps=0.1, step_size=0.025, steps=10, norm="l2")
+    with pytest.raises(InputError, match="'pgd' must be given its own eps and step_size: it sear"):
+        parse_attack("pgd", budget=BUDGET, norm="l2")
+    found = parse_attack("pgd(norm=l2, eps=0.5, step_size=0.1)", budget=BUDGET)
+    assert found == PGD(eps=0.5, step_size=0.1, steps=10, norm="l2")
 
 
 @pytest.mark.parametrize(

@@ -184,15 +184,25 @@ def test_a_published_set_has_the_size_of_its_files(tmp_path: Path) -> None:
 def test_what_several_processes_found_is_put_side_by_side_again() -> None:
     shared: dict[str, Any] = {"n": 4, "clean_correct": 3, "clean_n": 4}
     one = CorruptionResults(
-        correct={"fog": {1: 1}, "snow": {1: 2}}, forward=12, seconds=1.0, **shared
+        correct={"fog": {1: 1}, "snow": {1: 2}},
+        ece={"fog": {1: 0.1}, "snow": {1: 0.2}},
+        forward=12,
+        seconds=1.0,
+        **shared,
     )
     other = CorruptionResults(
-        correct={"frost": {1: 3}}, aside=frozenset({"frost"}), forward=8, seconds=2.0, **shared
+        correct={"frost": {1: 3}},
+        ece={"frost": {1: 0.3}},
+        aside=frozenset({"frost"}),
+        forward=8,
+        seconds=2.0,
+        **shared,
     )
     found = _together([one, other], ("fog", "frost", "snow"))
     assert list(found.correct.items()) == [("fog", {1: 1}), ("frost", {1: 3}), ("snow", {1: 2})]
     assert (found.aside, found.over) == (frozenset({"frost"}), ("fog", "snow"))
     assert (found.forward, found.seconds, found.clean) == (20, 2.0, 0.75)
+    assert found.ece == {"fog": {1: 0.1}, "snow": {1: 0.2}, "frost": {1: 0.3}}
 
 
 def test_a_model_of_ones_own_is_judged_as_the_run_is(trained: Path, tmp_path: Path) -> None:

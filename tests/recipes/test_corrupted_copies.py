@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from trees import decoded, random_pixels, write_picture
@@ -20,6 +21,7 @@ from vicinal.recipes.corrupted_copies import (
     corrupt_folder,
     find_pictures,
 )
+from vicinal.recipes.corruption_words import read_corruptions
 
 NOISE = {"gaussian_noise": corruptions.gaussian_noise}
 TWO = {**NOISE, "contrast": corruptions.CORRUPTIONS["contrast"]}
@@ -115,6 +117,9 @@ def test_mistakes_are_one_sentence(tmp_path: Path) -> None:
     folder = pictures(tmp_path / "in")
     with pytest.raises(InputError, match="must lie outside"):
         corrupt_folder(folder, folder / "out", NOISE, Copies())
+    same_name = pictures(tmp_path / "gaussian_noise")
+    with pytest.raises(InputError, match="must lie outside"):
+        corrupt_folder(same_name, tmp_path, NOISE, Copies())
     write_picture(folder / "cat" / "1.bmp", random_pixels(9))
     with pytest.raises(InputError, match=r"both become cat/1\.png"):
         corrupt_folder(folder, tmp_path / "out", NOISE, Copies())
@@ -146,3 +151,19 @@ def test_arrays_are_read_back_as_a_published_set(tmp_path: Path) -> None:
     assert (out / "contrast.npy").stat().st_mtime_ns == stamp
     with pytest.raises(InputError, match="must be 1-5"):
         corrupt_arrays(split, out, TWO, Copies(severities=(1,)), source="cifar10")
+
+
+def test_computed_ice_does_not_pass_for_the_photographs(tmp_path: Path) -> None:
+    for k in range(2):
+        write_picture(tmp_path / "in" / f"{k}.png", random_pixels(k, height=16, width=16))
+    ice = tmp_path / "ice"
+    ice.mkdir()
+    for name in ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg"):
+        Image.fromarray(np.zeros((100, 100, 3), np.uint8)).save(ice / name)
+    ask, source, out = Copies(severities=(1,)), tmp_path / "in", tmp_path / "out"
+    assert corrupt_folder(source, out, read_corruptions("contrast"), ask) == 2
+    assert corrupt_folder(source, out, read_corruptions("contrast,frost"), ask) == 2
+    assert corrupt_folder(source, out, read_corruptions("contrast"), ask) == 0
+    assert corrupt_folder(source, out, read_corruptions("frost"), ask) == 0
+    with pytest.raises(InputError, match="`frost` = 'procedural'"):
+        corrupt_folder(source, out, read_corruptions("frost", frost=ice), ask)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -28,7 +29,8 @@ def _torchvision() -> ModuleType:
     module: Any = ModuleType("torchvision.models")
     preset = SimpleNamespace(mean=list(MEAN), std=list(STD))
     weights = SimpleNamespace(DEFAULT=SimpleNamespace(transforms=lambda: preset))
-    module.list_models = lambda: ["net", "other"]
+    # Without its argument: nets that find boxes too, which are none of classification's.
+    module.list_models = lambda module=None: ["net", "other"] if module else ["net", "boxes"]
     module.get_model_weights = lambda name: weights
     module.get_model = lambda name, weights, **config: _net(**config)
     return module  # type: ignore[no-any-return]
@@ -71,6 +73,12 @@ def test_a_net_of_a_zoo_normalises_inside(tmp_path: Path, name: str, classes: in
         ("torchvision/nut", "Did you mean net"),
         ("timn/net", "Did you mean timm"),
         ("timm/net(3)", "keyword arguments"),
+        ("torchvision/boxes", "`model` must be net . other; got .boxes"),
+        ("torchvision/net(num_clases=3)", "net cannot be built so: .*num_clases"),
+        ("timm/net(num_classes=three)", "net cannot be built so"),
+        ("torchvision/net(weights=DEFAULT)", "must not be given weights: nothing is downloaded"),
+        ("timm/net(pretrained=True)", "must not be given pretrained"),
+        ("timm/net(checkpoint_path='net.pth')", "must not be given checkpoint_path"),
     ],
 )
 def test_a_name_that_nobody_knows_is_one_sentence(tmp_path: Path, name: str, sentence: str) -> None:
@@ -88,6 +96,17 @@ def test_a_zoo_that_is_not_there_says_how_to_get_it(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(InputError, match="pip install timm"):
         foreign.from_zoo("timm/net", weights=Path("net.safetensors"))
+
+
+def test_a_zoo_of_another_torch_is_not_told_to_be_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(name: str) -> ModuleType:
+        raise RuntimeError(f"operator {name}::nms does not exist")
+
+    monkeypatch.setattr(importlib, "import_module", broken)
+    with pytest.raises(InputError, match="that was built for this torch, CPU or CUDA alike"):
+        foreign.from_zoo("torchvision/net", weights=Path("net.safetensors"))
 
 
 def test_weights_come_from_files_that_run_no_code(tmp_path: Path) -> None:
@@ -121,3 +140,9 @@ def test_an_attack_takes_the_radius_of_the_threat_model() -> None:
     assert name == "pgd(eps=0.1, step_size=0.025, steps=20)"
     with pytest.raises(InputError, match="must say its budget"):
         foreign.attacks_of(["fgsm"], budget=None)
+    with pytest.raises(
+        InputError, match="it searches in l2, and the budget at hand is one in linf"
+    ):
+        foreign.attacks_of(["pgd(norm=l2)"], budget=budget)
+    (name,) = foreign.attacks_of(["pgd(norm=l2)"], budget=budget, norm="l2")
+    assert name == "pgd(eps=0.1, step_size=0.025, steps=20, norm=l2)"

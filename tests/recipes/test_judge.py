@@ -58,6 +58,15 @@ def test_records_say_which_model_and_are_appended(folder: Path) -> None:
         }
 
 
+def test_a_recipes_radius_in_linf_is_no_radius_in_l2(folder: Path) -> None:
+    with pytest.raises(InputError, match="must be given its own eps: it searches in l2"):
+        judge.evaluate_run(folder, attacks=["apgd(norm=l2)"], n=10)
+    with pytest.raises(InputError, match="must be given its own step_size: it searches in l2"):
+        judge.attacks_of(folder, ["pgd(norm=l2, eps=0.5)"])
+    (attack,) = judge.attacks_of(folder, ["pgd(norm=l2, eps=0.5, step_size=0.1)"]).values()
+    assert attack == attacks.PGD(eps=0.5, step_size=0.1, steps=10, norm="l2")
+
+
 def test_the_seed_governs_random_starts(folder: Path) -> None:
     def correct(seed: int) -> list[int]:
         text = "pgd(eps=0.1, step_size=0.001, steps=1, iterate=last)"

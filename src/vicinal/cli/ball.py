@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vicinal._errors import InputError
 
@@ -87,10 +87,11 @@ def attacks_of(args: argparse.Namespace, *, device: str) -> dict[str, Attack]:
         spelled = text if call == given else write_call(call)
         own = eps is not None and _norm_of(call) in {None, args.norm}
         budget = foreign.budget_of(eps) if eps is not None and own else None
+        ball: dict[str, Any] = {"budget": budget, "norm": args.norm if own else "linf"}
         if args.model is None:
-            found |= judge.attacks_of(args.run_dir, [spelled], device=device, budget=budget)
+            found |= judge.attacks_of(args.run_dir, [spelled], device=device, **ball)
         else:
-            found |= foreign.attacks_of([spelled], budget=budget, device=device)
+            found |= foreign.attacks_of([spelled], device=device, **ball)
     return found
 
 

@@ -136,6 +136,7 @@ class Look:
             self.ask,
             data_dir=data_folder(Path(run), self.data_dir),
             progress=self.progress,
+            kept=job.kept,
         )
         source = self.ask.corruptions if self.ask.corruptions in data.CORRUPTED else None
         return [{**record, **job.facts, "files": source} for record in found.records]
@@ -159,8 +160,17 @@ def tell(found: Sequence[Record], folder: Path) -> None:
     table, notes = report.corruptions(found)
     console = Console()
     console.print(report.rich_table(table))
-    for note in [*notes, _drawn(found, folder / PICTURE)]:
+    for note in [*notes, *_sure(found), _drawn(found, folder / PICTURE)]:
         console.print(note, markup=False, highlight=False, soft_wrap=True)
+
+
+def _sure(found: Sequence[Record]) -> list[str]:
+    """Say how well calibrated the model is, where the records do."""
+    last = next((one for one in found if one["kind"] == "corruptions"), {})
+    told = {"mean": last.get("ece"), "clean": last.get("clean_ece")}
+    # A record that was read back has null in place of NaN.
+    words = [f"{k} {100 * v:.2f} %" for k, v in told.items() if v is not None and v == v]
+    return [f"calibration error (ECE): {', '.join(words)}"] if words else []
 
 
 def _drawn(found: Sequence[Record], path: Path) -> str:

@@ -163,7 +163,7 @@ class GlassBlur(Corruption[tuple[float, int, int], Glass]):
         torch.Size([2, 3, 32, 32])
 
     Differs from the original: nothing but the random stream. The step to 8 bits between the blurs
-    stays with `quantize=False`.
+    stays with `quantize=False`, and no gradient passes it.
     Cost: an integer draw and a few look-ups per pixel and round, 1 to 3 rounds; two Gaussian blurs.
     """
 
@@ -181,7 +181,7 @@ class GlassBlur(Corruption[tuple[float, int, int], Glass]):
         return Glass(places=places, sigma=sigma, reach=reach)
 
     def _corrupt(self, x: Tensor, draw: Glass) -> Tensor:
-        blurred = truncated(gaussian_filter(x, draw.sigma))
+        blurred = truncated(gaussian_filter(x.detach(), draw.sigma))
         height, width = x.shape[-2:]
         sources = glass_sources(draw.places, reach=draw.reach, height=height, width=width)
         index = sources.view(len(x), 1, -1).expand(-1, x.shape[1], -1)

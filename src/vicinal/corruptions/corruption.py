@@ -131,14 +131,14 @@ class Corruption(ABC, Generic[C, D]):
         Raises:
             InputError: If there is no such severity or preset.
         """
-        if severity not in SEVERITIES or isinstance(severity, bool):
+        if not _is_one_of(severity, SEVERITIES):
             raise InputError(f"`severity` must be 1, 2, 3, 4 or 5; got {severity!r}.")
-        if preset is not None and preset not in PRESETS:
+        if preset is not None and not _is_one_of(preset, PRESETS):
             raise InputError(
                 f"`preset` must be 32, 64 or 224, the sizes that constants are published for, or "
                 f"None for the nearest; got {preset!r}."
             )
-        size = preset_of(shape[-2], shape[-1]) if preset is None else preset
+        size = preset_of(shape[-2], shape[-1]) if preset is None else int(preset)
         constant: C = self.constants[size][int(severity) - 1]
         return constant
 
@@ -170,11 +170,13 @@ class Corruption(ABC, Generic[C, D]):
 
         Returns:
             Corrupted images in [0, 1], same shape, dtype and device.
+
+        Raises:
+            InputError: If the draw is none, or of another number of images.
         """
-        self._checked_shape(x.shape)
-        dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
+        self._checked_shape(_checks.images(x, values=False).shape)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not quantize):
-            out = self._corrupt(x.to(dtype), _placed(draw, x.device, dtype))
+            out = self._corrupted(x, draw)
             if not quantize:
                 out = out.clamp(0.0, 1.0)
             elif not self.of_levels:
@@ -187,8 +189,14 @@ class Corruption(ABC, Generic[C, D]):
         if not quantize or self.of_levels or x.dtype not in {torch.float32, torch.float64}:
             out.copy_(self.apply(x, draw, quantize=quantize))
             return
-        bad = self._corrupt(x, _placed(draw, x.device, x.dtype))
-        truncated(bad, slack=self.slack, out=out)
+        truncated(self._corrupted(x, draw), slack=self.slack, out=out)
+
+    def _corrupted(self, x: Tensor, draw: D) -> Tensor:
+        """Corrupt in full precision, and to the same bits whatever the layout in memory."""
+        dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
+        # Under autocast the places that the elastic transform reads would be eighths of a pixel.
+        with torch.autocast(x.device.type, enabled=False):
+            return self._corrupt(x.to(dtype).contiguous(), _placed(draw, x, dtype))
 
     def __call__(
         self,
@@ -245,6 +253,10 @@ class Corruption(ABC, Generic[C, D]):
         return channels, height, width
 
 
+def _is_one_of(value: object, known: Sequence[int]) -> bool:
+    return not isinstance(value, bool) and np.ndim(value) == 0 and value in known  # type: ignore[arg-type]
+
+
 def _checked_keys(keys: Tensor, n: int) -> Tensor:
     if not isinstance(keys, Tensor) or tuple(keys.shape) != (n,) or keys.dtype != torch.int64:
         got = f"{tuple(keys.shape)}, {keys.dtype}" if isinstance(keys, Tensor) else repr(keys)
@@ -297,7 +309,7 @@ def _memory_kept(x: Tensor) -> Generator[None]:
         del stopper
 
 
-def _placed(draw: D, device: torch.device, dtype: torch.dtype) -> D:
+def _placed(draw: D, x: Tensor, dtype: torch.dtype) -> D:
     """Bring the tensors of a draw to the images' device, and its real ones to their precision."""
     if not dataclasses.is_dataclass(draw) or isinstance(draw, type):
         raise InputError(f"`draw` must be what `sample` returned; got {type(draw).__name__}.")
@@ -305,6 +317,10 @@ def _placed(draw: D, device: torch.device, dtype: torch.dtype) -> D:
     for field in dataclasses.fields(draw):
         value = getattr(draw, field.name)
         if isinstance(value, Tensor):
+            if len(value) != len(x):
+                raise InputError(
+                    f"`draw` must be of as many images as `x`, {len(x)}; got {len(value)}."
+                )
             real = value.is_floating_point()
-            placed[field.name] = moved(value.to(dtype) if real else value, device)
+            placed[field.name] = moved(value.to(dtype) if real else value, x.device)
     return dataclasses.replace(draw, **placed)

@@ -270,8 +270,8 @@ def motion_filter(x: Tensor, radius: float, sigma: float, angles: Tensor) -> Ten
         2 ceil(radius) + 1.
     """
     out = torch.empty_like(x)
-    for image, blurred, angle in zip(x, out, angles.tolist(), strict=True):
-        _add_taps(image, motion_taps(radius, sigma, angle), blurred)
+    for row, angle in enumerate(angles.tolist()):
+        _add_taps(x[row], motion_taps(radius, sigma, angle), out[row])
     return out
 
 

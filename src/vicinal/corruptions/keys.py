@@ -90,11 +90,10 @@ class Streams:
     """
 
     def __init__(self, keys: Tensor) -> None:
-        if keys.ndim != 1 or keys.dtype != torch.int64:
-            raise InputError(
-                f"`keys` must be one integer per image, shape (N,), int64; "
-                f"got shape {tuple(keys.shape)}, {keys.dtype}."
-            )
+        if not isinstance(keys, Tensor) or keys.ndim != 1 or keys.dtype != torch.int64:
+            tensor = isinstance(keys, Tensor)
+            got = f"shape {tuple(keys.shape)}, {keys.dtype}" if tensor else repr(keys)
+            raise InputError(f"`keys` must be one integer per image, shape (N,), int64; got {got}.")
         self._keys = keys
 
     def __len__(self) -> int:

@@ -22,13 +22,20 @@ from vicinal.data.corrupted_set import CorruptedSet
 from vicinal.data.image_set import Split
 from vicinal.data.missing import MissingData, existing_folder
 
-__all__ = ["mapped_array", "read_cifar10_c", "read_cifar100_c", "read_corrupted_arrays"]
+__all__ = [
+    "check_array_shape",
+    "mapped_array",
+    "read_cifar10_c",
+    "read_cifar100_c",
+    "read_corrupted_arrays",
+]
 
 _log = logging.getLogger("vicinal")
 
 LABELS = "labels.npy"
 SEVERITIES = (1, 2, 3, 4, 5)
 _PUBLISHED = 10_000
+_SHAPE = (32, 32, 3)
 
 
 def read_cifar10_c(data_dir: Path | None = None) -> CorruptedSet:
@@ -61,16 +68,19 @@ def _read(name: str, folder: str, data_dir: Path | None, *, num_classes: int) ->
     roots = [root for root in (given / folder, given) if (root / LABELS).is_file()]
     if not roots:
         raise MissingData(f"`data_dir` for {name} must hold {wanted}; {given} holds none.")
-    return read_corrupted_arrays(roots[0], name=name, num_classes=num_classes)
+    return read_corrupted_arrays(roots[0], name=name, num_classes=num_classes, shape=_SHAPE)
 
 
-def read_corrupted_arrays(root: Path, *, name: str, num_classes: int) -> CorruptedSet:
+def read_corrupted_arrays(
+    root: Path, *, name: str, num_classes: int, shape: tuple[int, int, int] | None = None
+) -> CorruptedSet:
     """Read any folder in the layout of CIFAR-10-C.
 
     Args:
         root: The folder that holds labels.npy.
         name: What the set is called.
         num_classes: K.
+        shape: The (H, W, C) that images must have; any when not given.
 
     Returns:
         The set, with the corruptions whose files are there; the files are mapped.
@@ -78,7 +88,7 @@ def read_corrupted_arrays(root: Path, *, name: str, num_classes: int) -> Corrupt
     Raises:
         InputError: If it holds no corruption, or its labels are not five equal runs.
     """
-    names = tuple(sorted(path.stem for path in root.glob("*.npy") if path.name != LABELS))
+    names = _corruptions(root)
     if not names:
         raise InputError(f"{root} must hold a .npy file per corruption; it holds {LABELS} alone.")
     labels = mapped_array(root / LABELS)
@@ -95,26 +105,60 @@ def read_corrupted_arrays(root: Path, *, name: str, num_classes: int) -> Corrupt
         corruptions=names,
         severities=SEVERITIES,
         num_classes=num_classes,
-        read=partial(_part, root, num_classes),
+        read=partial(_part, root, num_classes, shape),
     )
+
+
+def _corruptions(root: Path) -> tuple[str, ...]:
+    # Archives packed on a Mac hold a ._fog.npy beside fog.npy.
+    names = (path.name for path in root.glob("*.npy") if path.name != LABELS)
+    return tuple(sorted(name.removesuffix(".npy") for name in names if name[0] != "."))
 
 
 def _runs(labels: NDArray[Any], n: int) -> list[NDArray[Any]]:
     return [labels[start : start + n] for start in range(0, len(labels), n)]
 
 
-def _part(root: Path, num_classes: int, corruption: str, severity: int) -> Split:
-    path = root / f"{choice('corruption', corruption, [p.stem for p in root.glob('*.npy')])}.npy"
+def _part(
+    root: Path,
+    num_classes: int,
+    shape: tuple[int, int, int] | None,
+    corruption: str,
+    severity: int,
+) -> Split:
+    path = root / f"{choice('corruption', corruption, _corruptions(root))}.npy"
     images, labels = mapped_array(path), mapped_array(root / LABELS)
     if images.ndim == 0 or len(images) != len(labels):
         raise InputError(
             f"{path} must hold one image for each of the {len(labels)} labels of {LABELS}, "
             f"severity after severity; got shape {images.shape}."
         )
+    if shape is not None:
+        check_array_shape(images, path, shape=shape)
     n = len(labels) // len(SEVERITIES)
     rows = slice((severity - 1) * n, severity * n)
     where = (str(path), str(root / LABELS))
     return split_from_arrays(images[rows], labels[rows], where=where, num_classes=num_classes)
+
+
+def check_array_shape(images: NDArray[Any], path: Path, *, shape: tuple[int, int, int]) -> None:
+    """Check that the images of an array have the published shape.
+
+    Args:
+        images: The array, (N, H, W, C).
+        path: Where it was read.
+        shape: The published (H, W, C).
+
+    Raises:
+        InputError: If they have another.
+    """
+    # Channels in the wrong place have a sentence of their own, when the array is read.
+    if sorted(images.shape[1:]) != sorted(shape):
+        height, width, channels = shape
+        raise InputError(
+            f"{path} must hold images of {height}x{width} pixels and {channels} channels; "
+            f"got shape {images.shape}. Is it another set?"
+        )
 
 
 def mapped_array(path: Path) -> NDArray[Any]:

@@ -71,7 +71,7 @@ class CorruptedSet:
             InputError: If the set has no such part, or it is damaged.
         """
         choice("corruption", corruption, self.corruptions)
-        if severity not in self.severities:
+        if count("severity", severity, low=0) not in self.severities:
             known = ", ".join(str(known) for known in self.severities)
             raise InputError(
                 f"`severity` must be one of those of {self.name}, {known}; got {severity!r}."

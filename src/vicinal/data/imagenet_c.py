@@ -87,8 +87,8 @@ def read_corrupted_folders(
         The set, its images on the disk.
 
     Raises:
-        InputError: If there is no such folder, corruptions differ in their severities, or the set
-            has none of the classes.
+        InputError: If there is no such folder, corruptions differ in their severities or their
+            classes, or the set has none of the classes.
     """
     found = _corruptions(root)
     if not found:
@@ -101,7 +101,7 @@ def read_corrupted_folders(
             f"{found[odd[0]]} must have the severities of {first}, {_told(severities[first])}; "
             f"it has {_told(severities[odd[0]])}. Unpack the archives again?"
         )
-    there = class_folders(found[first] / str(severities[first][0]))
+    there = _classes([folder / str(s) for folder in found.values() for s in severities[first]])
     names = tuple(there if classes is None else classes)
     if not set(names) & set(there):
         raise InputError(
@@ -137,6 +137,19 @@ def _severities(path: Path) -> tuple[int, ...]:
     names = [inner.name for inner in _folders(path)]
     small = [int(name) for name in names if name.isdecimal() and len(name) == 1]
     return tuple(sorted(small)) if len(small) == len(names) else ()
+
+
+def _classes(parts: Sequence[Path]) -> tuple[str, ...]:
+    """Name the classes, all in every part: with one missing, the labels after it would be wrong."""
+    there = {part: class_folders(part) for part in parts}
+    every = set().union(*there.values())
+    for part, names in there.items():
+        if len(names) < len(every):
+            raise InputError(
+                f"{part} must have the classes of the other parts; it has no "
+                f"{min(every.difference(names))}. Unpack the archives again?"
+            )
+    return tuple(sorted(every))
 
 
 def _told(severities: Sequence[int]) -> str:

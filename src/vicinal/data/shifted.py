@@ -18,7 +18,7 @@ from pathlib import Path
 
 from vicinal._checks import InputError, choice
 from vicinal.data.arrays import split_from_arrays
-from vicinal.data.cifar_c import mapped_array
+from vicinal.data.cifar_c import check_array_shape, mapped_array
 from vicinal.data.class_folders import class_folders, list_pictures
 from vicinal.data.corrupted_set import Part
 from vicinal.data.folder_set import FileSplit
@@ -86,6 +86,7 @@ def read_cifar10_1(data_dir: Path | None = None, *, version: str = "v6") -> Shif
         if images.is_file() and labels.is_file():
             where = (str(images), str(labels))
             arrays = mapped_array(images), mapped_array(labels)
+            check_array_shape(arrays[0], images, shape=(32, 32, 3))
             split = split_from_arrays(*arrays, where=where, num_classes=10)
             names = tuple(str(k) for k in range(10))
             return ShiftedSet(

@@ -25,6 +25,7 @@ from vicinal.evaluation.identity import identity
 from vicinal.evaluation.ledger import Ledger, content
 from vicinal.evaluation.pieces import Pieces
 from vicinal.evaluation.results import CLEAN, Verdicts
+from vicinal.evaluation.sureness import Sureness, confidence
 from vicinal.gradients import clean_logits
 from vicinal.maths.simplex import true_class
 from vicinal.metrics import Baseline
@@ -248,6 +249,7 @@ class _Tally:
         self._model, self._pieces, self._ledger = model, Pieces(), ledger
         self._right: dict[Place, Any] = defaultdict(int)
         self._images: dict[Place, int] = defaultdict(int)
+        self._sure = Sureness()
         self._bad: Any = 0
         self._start, self._of = 0, ""
 
@@ -266,33 +268,34 @@ class _Tally:
     ) -> None:
         """Judge one batch at some severities, or take it from the ledger."""
         word = f"{word}, severities={[place and place[1] for place in places]}"
-        right = self._found(word, (y.shape[0], len(places)))
-        if right is None:
+        found = self._found(word, (y.shape[0], len(places)))
+        if found is None:
             rows = [self._judged(*one, y) for one in zip(places, moved, strict=True)]
-            right = torch.stack(rows, dim=1)
-            self._keep(word, right)
-        for place, row in zip(places, right.sum(dim=0), strict=True):
-            self._right[place] += row
+            found = tuple(torch.stack(part, dim=1) for part in zip(*rows, strict=True))
+            self._keep(word, *found)
+        for place, right, sure in zip(places, *(part.unbind(dim=1) for part in found), strict=True):
+            self._right[place] += right.sum()
             self._images[place] += y.shape[0]
+            self._sure.add(place, sure, right)
 
-    def _judged(self, place: Place, x: Tensor, y: Tensor) -> Tensor:
-        """Tell for every image whether the model is right, (N,)."""
+    def _judged(self, place: Place, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Tell for every image whether the model is right, and how sure it is, each (N,)."""
         n = x.shape[0]
         z = self._pieces.run(lambda wrap: clean_logits(wrap(self._model), x), n=n, rng=None)
         logits(z, n=n, values=False)
         self._bad += (~torch.isfinite(z)).any(dim=1).sum()
         labels(y, n=n, num_classes=z.shape[1], values=place is None or place not in self._images)
-        return z.argmax(dim=1) == true_class(y)
+        return z.argmax(dim=1) == true_class(y), confidence(z)
 
-    def _found(self, word: str, shape: tuple[int, int]) -> Tensor | None:
+    def _found(self, word: str, shape: tuple[int, int]) -> tuple[Tensor, ...] | None:
         if self._ledger is None:
             return None
         found = self._ledger.found(word, self._start, n=shape[0], of=self._of)
-        if found is None or found.verdicts.correct.shape != shape:
+        if found is None or found.verdicts.correct.shape != shape or found.verdicts.noted is None:
             return None
-        return found.verdicts.correct.to(self.device)
+        return found.verdicts.correct.to(self.device), found.verdicts.noted.to(self.device)
 
-    def _keep(self, word: str, right: Tensor) -> None:
+    def _keep(self, word: str, right: Tensor, sure: Tensor) -> None:
         # What is no number is told at the end, and must be judged again the next time.
         if self._ledger is None or int(self._bad):
             return
@@ -303,6 +306,7 @@ class _Tally:
             forward=n * strengths,
             backward=0,
             seconds=0.0,
+            noted=sure.cpu(),
         )
         self._ledger.keep(word, self._start, verdicts, of=self._of)
 
@@ -323,8 +327,10 @@ class _Tally:
                 f"{name} {severity} has {sizes[odd[0]]}."
             )
         correct: dict[str, dict[int, int]] = {}
+        ece: dict[str, dict[int, float]] = {}
         for name, severity in sizes:
             correct.setdefault(name, {})[severity] = int(self._right[name, severity])
+            ece.setdefault(name, {})[severity] = self._sure.error((name, severity))
         return CorruptionResults(
             correct=correct,
             n=n,
@@ -332,6 +338,8 @@ class _Tally:
             clean_n=self._images[None],
             aside=aside,
             baseline=baseline,
+            ece=ece,
+            clean_ece=self._sure.error(None),
             forward=sum(self._images.values()),
             seconds=time.perf_counter() - began,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 from vicinal._checks import InputError, choice
@@ -54,6 +54,8 @@ class CorruptionResults:
         clean_n: How many clean images there are.
         aside: Corruptions that are in no mean.
         baseline: The net that mCE compares with.
+        ece: Expected calibration errors, by corruption and severity; empty where not measured.
+        clean_ece: That of the clean images; NaN where there are none.
         forward: Forward passes, summed over images.
         seconds: Wall time.
 
@@ -71,6 +73,8 @@ class CorruptionResults:
     clean_n: int
     aside: frozenset[str] = frozenset()
     baseline: Baseline | None = None
+    ece: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    clean_ece: float = math.nan
     forward: int = 0
     seconds: float = 0.0
 
@@ -137,6 +141,12 @@ class CorruptionResults:
     def mean(self) -> float:
         """The plain mean accuracy over the corruptions of `over`; NaN where there is none."""
         return fmean(self.accuracy(name) for name in self.over) if self.over else math.nan
+
+    @property
+    def mean_ece(self) -> float:
+        """The mean calibration error over the corruptions of `over`; NaN where not measured."""
+        there = [self.ece[name] for name in self.over if name in self.ece]
+        return fmean(fmean(one.values()) for one in there) if there else math.nan
 
     def errors(self) -> dict[str, list[float]]:
         """Give the error under every corruption that may be compared, severity by severity.
@@ -229,6 +239,7 @@ class CorruptionResults:
             "error": 1 - right,
             "robustness_score": robustness_score(right, self.clean),
             "comparable": name not in self.aside,
+            **({"ece": fmean(self.ece[name][s] for s in judged)} if name in self.ece else {}),
         }
 
     def _summary(self) -> Record:
@@ -251,6 +262,7 @@ class CorruptionResults:
             "error": 1 - self.mean,
             "robustness_score": robustness_score(self.mean, self.clean),
             **compared,
+            **({"ece": self.mean_ece, "clean_ece": self.clean_ece} if self.ece else {}),
             "forward": self.forward,
             "seconds": round(self.seconds, 3),
         }
@@ -278,6 +290,9 @@ class CorruptionResults:
             f"A_clean {100 * self.clean:.2f}, mean {100 * self.mean:.2f}, R {score:.3f}",
             f"mean over {self.mean_of}",
         ]
+        if self.ece:
+            sure = f"{100 * self.clean_ece:.2f} clean, {100 * self.mean_ece:.2f} mean"
+            lines.append(f"calibration error (ECE) {sure}")
         if self.baseline is not None:
             lines.append(
                 f"mCE {self.mce(self.baseline):.1f}, relative mCE "

@@ -245,6 +245,7 @@ def _attacked(
         seconds=result.seconds,
         broken_by=_counted(getattr(result, "broken_by", None)),
         trail=getattr(result, "trail", None),
+        noted=getattr(result, "heights", None),
     )
     return verdicts, result.adv
 
@@ -265,6 +266,7 @@ def _joined(parts: list[Verdicts]) -> Verdicts:
         prints=_end_to_end([part.prints for part in parts]),
         broken_by=_added_up([part.broken_by for part in parts]),
         trail=_end_to_end([part.trail for part in parts]),
+        noted=_end_to_end([part.noted for part in parts]),
     )
 
 

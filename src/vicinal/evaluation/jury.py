@@ -17,6 +17,9 @@ from vicinal.metrics import accuracy
 
 __all__ = ["checks_of"]
 
+WINDOW = 10
+"""The last steps of a search, by which its end is judged (Pintor et al. 2021)."""
+
 
 def checks_of(
     results: Results,
@@ -82,6 +85,7 @@ class _Jury:
 
     def __init__(self, results: Results, nature: Consistency) -> None:
         self._correct = {name: one.correct for name, one in results.verdicts.items()}
+        self._last = results.verdicts.get("pgd last")
         self._n, self._classes = nature.n, nature.num_classes
         self._blind = nature.undifferentiable
 
@@ -108,6 +112,7 @@ class _Jury:
             suspicions.huge(a["pgd unbounded"], n=n),
             suspicions.growing(grown, n=n),
             suspicions.doubled(a["pgd"], a["pgd twice"], n=n),
+            self._plateau(),
             suspicions.silent(self._silent(), n=n),
             *self._gaps(),
         ]
@@ -132,6 +137,17 @@ class _Jury:
 
     def _silent(self) -> float:
         return accuracy(self._correct["pgd last"] & ~self._correct["pgd"])
+
+    def _plateau(self) -> Check:
+        if self._last is None or self._last.noted is None or self._last.trail is None:
+            return skipped("loss plateau", "The steps of the search were not noted.")
+        shares = _late(self._last.noted[self._last.trail.all(dim=1)])
+        return suspicions.plateau(
+            float(shares.median()) if len(shares) else 0.0,
+            left=len(shares),
+            rising=int((shares > suspicions.PLATEAU_WARN / 100).sum()),
+            window=WINDOW,
+        )
 
     def _gaps(self) -> list[Check]:
         pgd, margins = self._worst("pgd"), self._worst("pgd", "pgd margin")
@@ -158,3 +174,11 @@ class _Jury:
     def _gap(self, name: str, weak: Tensor, strong: Tensor, *words: str) -> Check:
         shares = accuracy(weak), accuracy(strong)
         return suspicions.gap(name, *shares, n=self._n, words=words)
+
+
+def _late(heights: Tensor) -> Tensor:
+    """Tell which share of its best loss's whole rise the last steps brought each image, (N,)."""
+    best = heights.double().nan_to_num().cummax(dim=1).values
+    whole = best[:, -1] - best[:, 0]
+    late = best[:, -1] - best[:, -1 - WINDOW]
+    return torch.where(whole > 0, late / whole, 0.0)

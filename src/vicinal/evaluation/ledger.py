@@ -28,7 +28,7 @@ from vicinal.evaluation.streams import States
 
 __all__ = ["Found", "Images", "Ledger", "adversarial", "content", "digest", "made"]
 
-_PLAIN = ("correct", "norms", "logits", "classes", "prints", "trail")
+_PLAIN = ("correct", "norms", "logits", "classes", "prints", "trail", "noted")
 _NUMBERS = ("forward", "backward", "seconds", "broken_by")
 
 

@@ -60,6 +60,8 @@ class Verdicts:
         broken_by: Of an attack made of several, how many images each of them broke; "clean" those
             that were wrong before.
         trail: Of an attack that notes it, whether the model withstood each stage, shape (N, S).
+        noted: A figure of each stage beside it, shape (N, S): of a traced search the loss that it
+            climbs, of corruptions how sure the model is.
     """
 
     correct: Tensor
@@ -73,6 +75,7 @@ class Verdicts:
     about: About | None = None
     broken_by: Mapping[str, int] | None = None
     trail: Tensor | None = None
+    noted: Tensor | None = None
 
     @property
     def threat(self) -> Threat | None:

@@ -23,6 +23,7 @@ __all__ = [
     "growing",
     "huge",
     "one_step",
+    "plateau",
     "silent",
     "unfounded",
 ]
@@ -44,6 +45,11 @@ GAP_FAIL, GAP_FAIL_SHARE = 10.0, 0.25
 """PGD minus AutoAttack in points, and as a share of PGD's accuracy: published models beyond both
 were broken afterwards by attacks that their authors had not tried."""
 
+PLATEAU_WARN = 5.0
+"""Percent of a loss's whole rise that its last steps may still bring: where they bring more, the
+search has not ended (Pintor et al. 2021). What more steps find is looked at by doubling them, so
+this never fails."""
+
 SILENT_WARN = 1.0
 """Points of images broken on the way and right at the end: a cure exists, so it never fails."""
 
@@ -55,6 +61,7 @@ _OF_ATTACKS = (
     "huge eps",
     "larger eps",
     "doubled steps",
+    "loss plateau",
     "silent success",
     "cross-entropy against margin",
     "untargeted against targeted",
@@ -235,6 +242,31 @@ def gap(name: str, weak: float, strong: float, *, n: int, words: Sequence[str]) 
             f"{points:.1f} points less, {100 * share:.0f} % of it."
         ),
         figures={"weak": weak, "strong": strong, "points": points, "share": share},
+    )
+
+
+def plateau(share: float, *, left: int, rising: int, window: int) -> Check:
+    """Look whether the loss of a search still rises at its end, where it broke nothing.
+
+    Args:
+        share: Of the whole rise of the best loss, how much the last steps brought: the median
+            over the images that are left, in [0, 1].
+        left: Images that the search never broke.
+        rising: Those of them whose own share is above 5 %.
+        window: How many the last steps are.
+
+    Returns:
+        The check; it never fails.
+    """
+    said = (
+        f"On {left} images that PGD never breaks its last {window} steps bring {percent(share)} of "
+        f"the loss's rise (median); {rising} still climb."
+    )
+    return Check(
+        name="loss plateau",
+        status=graded(100 * share, PLATEAU_WARN, 100.0, images=rising),
+        sentence=said if left else "PGD leaves no image whose loss could still rise.",
+        figures={"share": share, "left": left, "rising": rising, "window": window},
     )
 
 

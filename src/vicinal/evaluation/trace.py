@@ -1,4 +1,4 @@
-"""PGD that notes after every step whom it has broken: a whole curve from a single search."""
+"""PGD that notes after every step whom it has broken, and how high: a curve from one search."""
 
 from __future__ import annotations
 
@@ -25,9 +25,12 @@ class Traced(Result):
 
     Args:
         trail: Whether the model withstood each stage, shape (N, S), bool, on the CPU.
+        heights: The loss that is climbed at each stage, shape (N, S), on the CPU; None where no
+            one search was followed.
     """
 
     trail: Tensor
+    heights: Tensor | None = None
 
 
 class Trace:
@@ -82,10 +85,12 @@ class Trace:
             The result, of the last iterate; its stages are the start and each step.
         """
         began, plain = time.perf_counter(), self._attack
-        own, seen = true_class(detached(y)), list[Tensor]()
+        own, seen, heights = true_class(detached(y)), list[Tensor](), list[Tensor]()
+        height = climb(plain.loss, y, None, values=False)
 
         def visit(at: Tensor, z: Tensor) -> None:
             seen.append((z.argmax(dim=1) == own) | z.isnan().any(dim=1))
+            heights.append(height(z.detach()))
 
         adv = pgd(
             model,
@@ -109,4 +114,5 @@ class Trace:
             passes=Passes(plain.steps + 1, plain.steps),
             seconds=time.perf_counter() - began,
             trail=torch.stack(seen, dim=1).cpu(),
+            heights=torch.stack(heights, dim=1).cpu(),
         )

@@ -23,6 +23,7 @@ import torch
 
 from vicinal._checks import InputError, images, suggest
 from vicinal._typing import Attack, Batch, Batches, Model, Norm
+from vicinal.attacks import PGD
 from vicinal.attacks.nearest import check_radius
 from vicinal.evaluation import suspicions, symptoms
 from vicinal.evaluation.batches import first
@@ -37,13 +38,14 @@ from vicinal.evaluation.packing import fingerprint, prints
 from vicinal.evaluation.preflight import device_of
 from vicinal.evaluation.results import CLEAN, Results
 from vicinal.evaluation.threat import Threat, about
+from vicinal.evaluation.trace import Trace
 from vicinal.evaluation.trials import TRIALS, against, radii_of, trials
 from vicinal.maths.randomness import integers
 from vicinal.records import Record
 
 __all__ = ["VERSION", "Verdict", "verdict"]
 
-VERSION = 3
+VERSION = 4
 """Of the record; it grows when a check's name, figures or thresholds change their meaning."""
 
 _ORDER: tuple[Status, ...] = ("SKIP", "PASS", "WARN", "FAIL")
@@ -281,8 +283,19 @@ def _run(
     told = None if known is None or not there else known.fingerprint
     if told is not None and told != fingerprint(torch.cat(list(starmap(prints, data)))):
         raise InputError("`known` must be of the same images; got others, or another order.")
-    left = {name: attack for name, attack in built.items() if name not in there}
+    left = {k: _followed(k, attack) for k, attack in built.items() if k not in there}
     if ledger is not None:
         ledger = replace(ledger, keys=keys_of(left, device=device_of(model)))
-    found = evaluate(model, data, attacks=left, rng=rng, report=report, ledger=ledger)
-    return Results(verdicts={**found.verdicts, **there})
+    run = evaluate(model, data, attacks=left, rng=rng, report=report, ledger=ledger)
+    found = dict(run.verdicts)
+    for name in left:
+        if left[name] is not built[name]:
+            # Followed or not, it is the same search, and may be `known` the next time.
+            own = about(built[name], device=device_of(model))
+            found[name] = replace(found[name], about=own)
+    return Results(verdicts={**found, **there})
+
+
+def _followed(name: str, attack: Attack) -> Attack:
+    """Follow the one search step by step whose end is judged; it costs no pass."""
+    return Trace(attack) if name == "pgd last" and isinstance(attack, PGD) else attack

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from vicinal._checks import InputError, choice
-from vicinal._typing import Attack
+from vicinal._typing import Attack, Norm
 from vicinal.attacks import ATTACKS
 from vicinal.recipes.calls import Call, Value, read_call, write_call
 from vicinal.recipes.resolve import is_plain
@@ -29,6 +29,7 @@ def parse_attack(
     text: str,
     *,
     budget: Evaluation | None = None,
+    norm: Norm = "linf",
     load: Callable[[str], nn.Module] | None = None,
 ) -> Attack:
     """Build an attack from a text such as "pgd(eps=4/255, step_size=1/255, steps=10)".
@@ -37,6 +38,8 @@ def parse_attack(
         text: An attack's name with keyword arguments; numbers may be fractions, a list is one
             number per channel; a transfer has `attack=` (an attack) and `source=` (a run folder).
         budget: The recipe's eps, step_size and steps, for those of them that the text leaves out.
+        norm: In which the budget's radius and step are; a recipe's are in linf. An attack that
+            searches in another takes its steps alone.
         load: How to load the model that a run folder holds.
 
     Returns:
@@ -49,21 +52,32 @@ def parse_attack(
         >>> parse_attack("pgd(eps=4/255, step_size=1/255, steps=10)").steps
         10
     """
-    return _attack(read_call(text), budget, load)
+    return _attack(read_call(text), _Given(budget=budget, norm=norm, load=load))
 
 
-def _attack(
-    call: Call, budget: Evaluation | None, load: Callable[[str], nn.Module] | None
-) -> Attack:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Given:
+    """What stands behind a text: the budget, its norm, and how a run folder is loaded."""
+
+    budget: Evaluation | None
+    norm: Norm
+    load: Callable[[str], nn.Module] | None
+
+
+def _attack(call: Call, at_hand: _Given) -> Attack:
     build = ATTACKS[choice("attack", call.name, ATTACKS)]
     known = inspect.signature(build).parameters
     for word in call.arguments:
         choice(f"argument of {call.name}", word, known)
-    given = {word: _argument(word, value, budget, load) for word, value in call.arguments.items()}
-    if budget is not None:
+    given = {word: _argument(word, value, at_hand) for word, value in call.arguments.items()}
+    own = given.get("norm", known["norm"].default) if "norm" in known else "linf"
+    if at_hand.budget is not None:
         # APGD's 100 steps are its own: the recipe's are for attacks that leave them open.
         open_words = [w for w, p in known.items() if w == "eps" or p.default is p.empty]
-        given = {word: getattr(budget, word) for word in _BUDGET if word in open_words} | given
+        fitting = _BUDGET if own == at_hand.norm else ("steps",)
+        filled = {w: getattr(at_hand.budget, w) for w in fitting if w in open_words}
+        given = filled | given
+        _check_own(call, [w for w in _BUDGET if w in open_words and w not in given], own, at_hand)
     elif "eps" in known and "eps" not in given:
         raise InputError(
             f"{call.name!r} must say its budget: give eps, such as '{call.name}(eps=4/255)'."
@@ -75,22 +89,26 @@ def _attack(
     return attack
 
 
-def _argument(
-    word: str,
-    value: Value,
-    budget: Evaluation | None,
-    load: Callable[[str], nn.Module] | None,
-) -> object:
+def _check_own(call: Call, lacking: list[str], own: object, at_hand: _Given) -> None:
+    """Refuse an attack that would take radius or step of a ball of another kind."""
+    if lacking:
+        raise InputError(
+            f"{write_call(call)!r} must be given its own {' and '.join(lacking)}: it searches in "
+            f"{own}, and the budget at hand is one in {at_hand.norm}."
+        )
+
+
+def _argument(word: str, value: Value, at_hand: _Given) -> object:
     if word == "attack" and isinstance(value, (str, Call)):
-        return _attack(value if isinstance(value, Call) else Call(name=value), budget, load)
+        return _attack(value if isinstance(value, Call) else Call(name=value), at_hand)
     if isinstance(value, Call):
         raise InputError(f"`{word}` must be a number or a word; got {write_call(value)!r}.")
     if word == "source" and isinstance(value, str):
-        if load is None:
+        if at_hand.load is None:
             raise InputError(
                 f"`source` names a run folder, which cannot be loaded here: {value!r}."
             )
-        return load(value)
+        return at_hand.load(value)
     if isinstance(value, list):
         return torch.tensor(value, dtype=torch.long if word == "target" else torch.float32)
     return value

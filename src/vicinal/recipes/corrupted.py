@@ -295,6 +295,7 @@ def _together(parts: Sequence[CorruptionResults], names: Sequence[str]) -> Corru
         parts[0],
         correct={name: correct[name] for name in names},
         aside=frozenset().union(*(part.aside for part in parts)),
+        ece={name: sure for part in parts for name, sure in part.ece.items()},
         forward=sum(part.forward for part in parts),
         seconds=max(part.seconds for part in parts),
     )

@@ -115,8 +115,8 @@ def corrupt_folder(
         InputError: If the folders are off, or two pictures would get one name.
     """
     names = find_pictures(folder)
-    targets = _targets(folder, names, out, ask)
-    _open(out, {"images": len(names), "source": folder.resolve().name, **_facts(ask)})
+    targets = _targets(folder, names, out, ask, tuple(named))
+    _open(out, {"images": len(names), "source": folder.resolve().name, **_facts(ask, named)})
     written = 0
     for name, corruption in named.items():
         for severity in ask.severities:
@@ -138,9 +138,13 @@ def _report(report: Report | None, name: str, n: int) -> None:
         report(name, n)
 
 
-def _targets(folder: Path, names: Sequence[str], out: Path, ask: Copies) -> list[str]:
+def _targets(
+    folder: Path, names: Sequence[str], out: Path, ask: Copies, corruptions: Sequence[str]
+) -> list[str]:
     """Name the copies, all different, in a folder that does not become part of the source."""
-    if out.resolve().is_relative_to(folder.resolve()):
+    whole, source = out.resolve(), folder.resolve()
+    written = [whole / name for name in corruptions]
+    if whole.is_relative_to(source) or any(source.is_relative_to(one) for one in written):
         raise InputError(f"`out` must lie outside the folder of the images, {folder}; got {out}.")
     targets = [Path(name).with_suffix(FORMS[ask.form]).as_posix() for name in names]
     if len(set(targets)) < len(targets):
@@ -221,7 +225,7 @@ def corrupt_arrays(
         raise InputError(
             f"`severities` must be 1-5 in the layout of CIFAR-10-C; got {list(ask.severities)}."
         )
-    _open(out, {"images": len(split), "source": source, **_facts(ask)})
+    _open(out, {"images": len(split), "source": source, **_facts(ask, named)})
     labels = np.tile(split.y.cpu().numpy(), len(SEVERITIES))
     with records.atomic(out / "labels.npy") as temporary, temporary.open("wb") as file:
         np.save(file, labels)
@@ -261,9 +265,13 @@ def _fill(
     del rows
 
 
-def _facts(ask: Copies) -> dict[str, Any]:
+def _facts(ask: Copies, named: Named) -> dict[str, Any]:
     # Severities and corruptions may be added later; their draws do not depend on each other.
-    return {k: v for k, v in asdict(ask).items() if k not in {"severities", "device"}}
+    facts = {k: v for k, v in asdict(ask).items() if k not in {"severities", "device"}}
+    if "frost" in named:
+        # Copies under computed ice must not pass for copies under the photographs.
+        facts["frost"] = str(getattr(named["frost"], "textures", None))
+    return facts
 
 
 def _open(out: Path, facts: dict[str, Any]) -> None:
@@ -271,16 +279,18 @@ def _open(out: Path, facts: dict[str, Any]) -> None:
     file = out / _ABOUT
     if file.is_file():
         there = json.loads(file.read_text(encoding="utf-8"))
-        odd = [key for key, value in facts.items() if there.get(key) != value]
+        odd = [key for key, value in facts.items() if there.get(key, value) != value]
         if odd:
             raise InputError(
                 f"{out} holds copies with `{odd[0]}` = {there.get(odd[0])!r}, not "
                 f"{facts[odd[0]]!r}. Choose another --out, or remove that folder."
             )
-        return
+        if facts.keys() <= there.keys():
+            return
+        facts = {**there, **facts}
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"could not make the folder {out}: {error.strerror}.") from error
-    about = {**facts, "vicinal": __version__}
+    about = {"vicinal": __version__, **facts}
     records.write_text(file, json.dumps(about, indent=2) + "\n")

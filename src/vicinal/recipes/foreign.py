@@ -19,7 +19,7 @@ from torch import nn
 
 from vicinal import data, engine, models
 from vicinal._checks import InputError, choice, count
-from vicinal._typing import Attack
+from vicinal._typing import Attack, Norm
 from vicinal.evaluation import Threat
 from vicinal.recipes import job, loading
 from vicinal.recipes.attack_words import describe, parse_attack
@@ -53,7 +53,11 @@ def budget_of(eps: float) -> Evaluation:
 
 
 def attacks_of(
-    texts: Sequence[str], *, budget: Evaluation | None, device: str = "cpu"
+    texts: Sequence[str],
+    *,
+    budget: Evaluation | None,
+    device: str = "cpu",
+    norm: Norm = "linf",
 ) -> dict[str, Attack]:
     """Build the attacks that texts name.
 
@@ -61,13 +65,15 @@ def attacks_of(
         texts: Such as "pgd(eps=4/255, step_size=1/255, steps=10)".
         budget: What they take where they leave theirs out; they may not where it is None.
         device: Where the source of a transfer, a run folder, shall lie.
+        norm: In which the budget is. An attack that searches in another must say radius and step.
 
     Returns:
         Each attack by its full text.
     """
     found = {}
+    source = partial(load, device=device)
     for text in texts:
-        attack = parse_attack(text, budget=budget, load=lambda run: load(run, device=device))
+        attack = parse_attack(text, budget=budget, norm=norm, load=source)
         found[describe(text, attack)] = attack
     return found
 
@@ -84,7 +90,8 @@ def from_zoo(name: str, *, weights: Path | None) -> nn.Module:
         Pixels in [0, 1] go in, logits come out.
 
     Raises:
-        InputError: If there is no such net, or the package cannot be imported.
+        InputError: If there is no such classifier, it cannot be built of these arguments, or the
+            package cannot be imported.
     """
     zoo, _, rest = name.partition("/")
     word, _, inside = rest.partition("(")
@@ -95,9 +102,29 @@ def from_zoo(name: str, *, weights: Path | None) -> nn.Module:
             f"`model` {name!r} must be given --weights FILE.safetensors: nothing is downloaded, "
             "and a net without training says nothing."
         )
-    net, mean, std = build(_package(zoo), word, arguments)
+    net, mean, std = _built(build, zoo, word, arguments)
     filled(net, weights)
     return models.normalized(net, [float(one) for one in mean], [float(one) for one in std])
+
+
+_OTHER_WEIGHTS = ("weights", "weights_backbone", "pretrained", "checkpoint_path", "pretrained_cfg")
+"""Arguments by which the packages would fetch weights, or read them from files that run code."""
+
+
+def _built(build: _Build, zoo: str, word: str, arguments: Mapping[str, Value]) -> _Built:
+    off = [name for name in arguments if name in _OTHER_WEIGHTS]
+    if off:
+        raise InputError(
+            f"`model` {zoo}/{word} must not be given {off[0]}: nothing is downloaded, and its "
+            "weights are those of --weights."
+        )
+    package = _package(zoo)
+    try:
+        return build(package, word, arguments)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"`model` {zoo}/{word} cannot be built so: {error}.") from error
 
 
 def _package(zoo: str) -> Any:  # ruff: ignore[any-type] — a package that may not be there
@@ -107,18 +134,22 @@ def _package(zoo: str) -> Any:  # ruff: ignore[any-type] — a package that may 
     except (ImportError, RuntimeError) as error:
         # Beside a build of torch that is not its own, torchvision raises a RuntimeError.
         reason = str(error).partition("\n")[0]
+        cure = f"pip install {zoo}?" if isinstance(error, ImportError) else _MISMATCH.format(zoo)
         raise InputError(
-            f"`model` {zoo}/... needs {zoo}, which cannot be imported here ({reason}). "
-            f"pip install {zoo}?"
+            f"`model` {zoo}/... needs {zoo}, which cannot be imported here ({reason}). {cure}"
         ) from error
 
 
+_MISMATCH = "Install the {} that was built for this torch, CPU or CUDA alike?"
+
 _Built = tuple[nn.Module, Sequence[float], Sequence[float]]
+_Build = Callable[[Any, str, Mapping[str, Value]], _Built]
 
 
 # ruff: ignore[any-type] — packages that may not be there have no types
 def _torchvision(package: Any, name: str, arguments: Mapping[str, Value]) -> _Built:
-    choice("model", name, package.list_models())
+    # Not those that find boxes or read films: their parts would be fetched.
+    choice("model", name, package.list_models(module=package))
     preset = package.get_model_weights(name).DEFAULT.transforms()
     return package.get_model(name, weights=None, **arguments), preset.mean, preset.std
 
@@ -132,7 +163,7 @@ def _timm(package: Any, name: str, arguments: Mapping[str, Value]) -> _Built:
     return net, told["mean"], told["std"]
 
 
-ZOOS: dict[str, Callable[[Any, str, Mapping[str, Value]], _Built]] = {
+ZOOS: dict[str, _Build] = {
     "torchvision": _torchvision,
     "timm": _timm,
 }

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from vicinal import data, engine
-from vicinal._typing import Attack
+from vicinal._typing import Attack, Norm
 from vicinal.evaluation import Threat
 from vicinal.recipes import files, job, loading
 from vicinal.recipes.attack_words import describe, parse_attack
@@ -27,6 +27,7 @@ def attacks_of(
     *,
     device: str = "cpu",
     budget: Evaluation | None = None,
+    norm: Norm = "linf",
 ) -> dict[str, Attack]:
     """Build the attacks that texts name, with the budget of a run's recipe where they give none.
 
@@ -35,14 +36,16 @@ def attacks_of(
         texts: Such as "fgsm" or "pgd(eps=4/255, step_size=1/255, steps=10)".
         device: Where the source of a transfer shall lie.
         budget: What attacks take that leave theirs out; that of the run's recipe when not given.
+        norm: In which the budget is. An attack that searches in another must say radius and step.
 
     Returns:
         Each attack by its full text.
     """
     budget = budget or files.read(Path(path) / "recipe.yaml").evaluation
     found = {}
+    source = partial(load, device=device)
     for text in texts:
-        attack = parse_attack(text, budget=budget, load=lambda run: load(run, device=device))
+        attack = parse_attack(text, budget=budget, norm=norm, load=source)
         found[describe(text, attack)] = attack
     return found
 
