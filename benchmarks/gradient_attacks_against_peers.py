@@ -172,7 +172,9 @@ def _page(rows: Sequence[str], facts: dict[str, Any], args: argparse.Namespace) 
         f"{args.images} test images of CIFAR-10; radius {radii}. Steps of a quarter of the radius "
         "(PGD), a tenth (MI-FGSM).\nTwo float32 evaluations of a gradient differ in its last bits; "
         "where an entry is that near to zero, its\nsign and with it a pixel may differ by a step "
-        "or two, which later steps carry on.\n" + _HEAD + "\n".join(rows) + "\n"
+        "or two, which later steps carry on.\ntorchattacks climbs the mean over a batch, vicinal "
+        "the sum: the division is exact where batches hold a\npower of two (--batch 128 and a "
+        "multiple of it as --images), and rounds elsewhere.\n" + _HEAD + "\n".join(rows) + "\n"
     )
 
 

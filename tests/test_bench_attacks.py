@@ -25,6 +25,7 @@ from benchmarks.peers.targets import ratio, targets
 from vicinal import attacks as library
 from vicinal import records
 from vicinal._checks import InputError
+from vicinal.attacks import levers
 from vicinal.attacks.folding import folded
 
 THERE = [name for name in reference_nets.NETS if (reference_nets.FOLDER / f"{name}.json").is_file()]
@@ -186,6 +187,17 @@ def test_levers_are_named_and_autoattack_names_those_of_each_member() -> None:
         "square",
     ]
     assert ours.build_plain(net, budget("autoattack", eps=0.1), 0).levers.count("none") == 4
+
+
+@pytest.mark.parametrize("name", ["pgd-10", "apgd-100", "square-1000", "autoattack"])
+def test_the_arithmetic_that_is_named_is_the_one_of_the_search(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ball that bf16 would blur is searched in fp32 where bf16 is fast, too."""
+    monkeypatch.setattr(levers, "fast_precision", lambda device: "bf16")
+    net, _, _ = batch()
+    assert "bf16" in ours.build(net, budget(name, eps=8 / 255), 0).levers
+    assert "bf16" not in ours.build(net, budget(name, eps=1 / 255), 0).levers
 
 
 def test_what_left_the_ball_is_brought_back_before_it_is_judged() -> None:

@@ -162,7 +162,8 @@ def _told(attack: Attack, device: torch.device) -> str:
         return "; ".join(f"{name}: {told or 'none'}" for name, told in parts.items())
     every = getattr(attack, "compact_every", None)
     words = [f"fooled images leave every {every} steps"] if every else []
-    pulled = Levers(**{name: getattr(attack, name, off) for name, off in _NONE.items()}).on(device)
+    levers = getattr(attack, "levers", None)
+    pulled = (levers if isinstance(levers, Levers) else Levers()).on(device)
     words += [name for name in ("channels_last", "folded") if getattr(pulled, name)]
     words += [pulled.precision] if pulled.precision != "fp32" else []
     return ", ".join(words)

@@ -14,7 +14,7 @@ import nets
 from linear_models import batch_of, linear_model
 from vicinal._checks import InputError, NotFinite
 from vicinal._typing import Attack, AttackResult, Model, Passes
-from vicinal.attacks import APGD, FAB, PGD, AutoAttack, Square
+from vicinal.attacks import APGD, FAB, FGSM, PGD, AutoAttack, Square
 from vicinal.attacks.result import Result
 from vicinal.gradients import clean_logits
 
@@ -73,6 +73,13 @@ def test_the_version_for_random_models_averages_20_draws() -> None:
     assert list(members) == ["apgd-ce", "apgd-dlr"]
     for attack, loss in zip(members.values(), ("ce", "dlr"), strict=True):
         assert attack == APGD(eps=0.1, loss=loss, eot=20)
+
+
+def test_levers_are_those_of_its_own_searches() -> None:
+    """The version for random models, and attacks from outside, are searched as they are."""
+    assert AutoAttack(eps=0.1).levers.used
+    assert not AutoAttack(eps=0.1, version="rand").levers.used
+    assert not AutoAttack(eps=0.1, attacks=[FGSM(eps=0.1)]).levers.used
 
 
 def test_each_image_is_named_by_what_broke_it_and_attacked_no_more() -> None:

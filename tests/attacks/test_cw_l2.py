@@ -184,6 +184,23 @@ def test_pixels_of_exactly_0_and_1_move() -> None:
     assert torch.isfinite(result.adv).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_pixels_of_exactly_0_and_1_move_in_half_precision(dtype: torch.dtype) -> None:
+    """A linear model on black and white images: fooled on the float32 path's images too."""
+    g = torch.Generator().manual_seed(0)
+    x = torch.rand(12, 1, 4, 4, generator=g).round()
+    net = nn.Sequential(nn.Flatten(), nn.Linear(x[0].numel(), 3))
+    y = clean_logits(net, x).argmax(dim=1)
+    attack = CWL2(steps=300, search_steps=3, constant=10.0, learning_rate=0.1)
+    wide = attack(net, x, y)
+    assert bool(wide.success.all())
+    half = attack(net.to(dtype), x.to(dtype), y)
+    assert half.adv.dtype == dtype
+    assert bool(half.adv.isfinite().all())
+    assert float(half.success.float().mean()) > 0.9
+    assert float(half.norms.median()) < 1.3 * float(wide.norms.median())
+
+
 def test_an_image_does_not_depend_on_its_batch_mates() -> None:
     """CleverHans couples them by broadcasting; others stop all when the sum stalls."""
     model, _ = two_layers()
@@ -249,6 +266,27 @@ def test_nothing_within_a_tenth_waits_for_the_device() -> None:
             CWL2(steps=steps, search_steps=2, abort_early=False)(model, x, y)
         waits.append(operations.waits)
     assert waits[0] == waits[1] > 0
+
+
+class Blink(nn.Module):
+    """NaN in its third pass; which class is named by NaN is not the image's own."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net, self.passes = net, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.passes += 1
+        z: Tensor = self.net(x)
+        return z * torch.nan if self.passes == 3 else z
+
+
+def test_logits_that_are_no_numbers_on_the_way_break_no_image() -> None:
+    model, _ = two_layers()
+    x, _ = batch_of(model, 8)
+    y = clean_logits(model, x).argmax(dim=1)
+    result = CWL2(steps=4, search_steps=1, constant=1e-9, abort_early=False)(Blink(model), x, y)
+    assert not bool(result.success.any())
 
 
 def test_logits_that_are_no_numbers_are_said() -> None:

@@ -120,6 +120,19 @@ def test_whatever_it_does_to_model_images_and_generators_is_undone() -> None:
         Foreign(call=spoiling)(model, x, y, rng=rng)
 
 
+def test_passes_are_counted_however_the_model_is_called() -> None:
+    counted = Counted(nets.smooth_net())
+
+    def by_name(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        at = x.clone().requires_grad_(True)
+        loss = nn.functional.cross_entropy(model(x=at), y)
+        return (x + 0.1 * torch.autograd.grad(loss, at)[0].sign()).clamp(0, 1)
+
+    result = Foreign(call=by_name, eps=0.1)(counted, images(), labels())
+    assert result.passes == (3, 1)
+    assert result.image_passes == (counted.forward_images, counted.backward_images)
+
+
 def test_a_foreign_attack_that_fails_leaves_nothing() -> None:
     model = nets.stateful_net()
 

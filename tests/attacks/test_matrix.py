@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
 
 import nets
 from vicinal._checks import InputError
-from vicinal.attacks import FGSM, PGD, Transfer, transfer_matrix
+from vicinal.attacks import FGSM, PGD, Transfer, TransferMatrix, transfer_matrix
 from vicinal.gradients import clean_logits
 
 
@@ -48,6 +49,28 @@ def test_the_generator_rules() -> None:
         for _ in range(2)
     )
     assert torch.equal(one, same)
+
+
+class Swayed(torch.nn.Module):
+    """Names another class under autocast."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        z = x.flatten(1)[:, :5]
+        return z.roll(1, dims=1) if torch.is_autocast_enabled("cpu") else z
+
+
+def test_the_callers_autocast_changes_no_cell() -> None:
+    x, y = torch.rand(20, 3, 4, 4), torch.arange(20) % 5
+    model = Swayed()
+
+    def table() -> TransferMatrix:
+        return transfer_matrix(FGSM(eps=0.01), x, y, sources={"m": model}, victims={"m": model})
+
+    plain = table()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = table()
+    assert torch.equal(inside.correct, plain.correct)
+    assert torch.equal(inside.clean, plain.clean)
 
 
 def test_an_empty_side_is_refused() -> None:

@@ -253,6 +253,26 @@ def test_logits_that_are_no_numbers_on_the_way_break_no_image(at: int) -> None:
     assert not bool(attack(Spoilt(model, at=at), x, y).success.any())
 
 
+def test_logits_of_half_precision_whose_sum_is_no_number_are_numbers_all_the_same() -> None:
+    """Ten logits of 9,000 each add up to more than float16 holds."""
+    model, _, _ = linear_model(3)
+    x, y = batch_of(model, 6)
+    high = nn.Sequential(model, Raised(9000.0))
+    attack = PGD(eps=1e-6, step_size=1e-6, steps=20, compact_every=10)
+    assert not bool(attack(high, x, y.zero_()).success.any())
+
+
+class Raised(nn.Module):
+    """Lifts the first logit far up, and narrows all of them."""
+
+    def __init__(self, by: float) -> None:
+        super().__init__()
+        self.by = torch.tensor([by, 0.0, 0.0])
+
+    def forward(self, z: Tensor) -> Tensor:
+        return (z + self.by).half()
+
+
 class FalseAlarm(nn.Module):
     """One number in: wrong above 0.35; under autocast it seems far more wrong around 0.1 too."""
 

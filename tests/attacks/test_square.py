@@ -202,6 +202,26 @@ def test_a_bad_field_is_refused_in_a_sentence(fields: dict[str, Any], sentence: 
     assert "\n" not in str(error.value)
 
 
+class FalseAlarm(nn.Module):
+    """Wrong where the mean has risen by 0.1; under autocast it seems so at every point."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        height = x.mean(dim=(1, 2, 3)) - 0.6
+        if torch.is_autocast_enabled("cpu"):
+            height = height + 0.5
+        return torch.stack((torch.zeros_like(height), height), dim=1)
+
+
+@pytest.mark.parametrize("every", [None, 1, 5])
+def test_a_false_alarm_of_the_search_ends_no_search(every: int | None) -> None:
+    x, y = torch.full((8, 3, 8, 8), 0.5), torch.zeros(8, dtype=torch.long)
+    x[0] = 0.7  # wrong already: it stays as it is
+    attack = Square(eps=0.3, queries=150, precision="bf16", compact_every=every)
+    result = attack(FalseAlarm(), x, y, rng=generator())
+    assert bool(result.success.all())
+    assert torch.equal(result.adv[0], x[0])
+
+
 class Coarse(nn.Module):
     """A linear net whose logits are rounded to eighths under autocast, as bfloat16 rounds them."""
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 
+import nets
 from counting import Counted
 from vicinal._checks import InputError
 from vicinal._typing import Attack
-from vicinal.attacks import FGSM, PGD, Transfer
+from vicinal.attacks import FGSM, PGD, Rounded, Transfer
 from vicinal.gradients import clean_logits
 
 
@@ -71,6 +74,18 @@ def test_passes_are_the_sources_and_one_of_the_victim() -> None:
     assert result.passes == (9, 6)
     assert (models[0].forward_images, models[0].backward_images) == (40, 30)
     assert (models[1].forward_images, models[1].backward_images) == (5, 0)
+
+
+@pytest.mark.parametrize("whole", [Transfer, lambda **w: Rounded(attack=Transfer(**w))])
+def test_what_is_spent_is_what_both_models_count(whole: Any) -> None:
+    """Images that leave the attack on the source cost nothing there any more."""
+    source, victim = (Counted(nets.smooth_net()) for _ in range(2))
+    attack = PGD(eps=0.1, step_size=0.05, steps=6, compact_every=2)
+    x = torch.rand(7, 3, 4, 4, dtype=torch.float64)
+    result = whole(source=source, attack=attack)(victim, x, torch.arange(7) % 5)
+    counted = source.forward_images + victim.forward_images, source.backward_images
+    assert result.image_passes == counted
+    assert result.image_passes.backward < 7 * result.passes.backward
 
 
 def test_labels_must_fit_the_victim_too() -> None:

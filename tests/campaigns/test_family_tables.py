@@ -6,6 +6,7 @@ import pytest
 
 from vicinal.campaigns.family_tables import METHODS, SUBJECTS, family_cells
 from vicinal.campaigns.threats import Threat
+from vicinal.corruptions import SETS
 from vicinal.recipes import methods
 
 PGD = Threat(name="pgd", eps=8 / 255, step_size=2 / 255, steps=20, random_start=True)
@@ -34,9 +35,25 @@ def test_demo_is_digits_and_has_fgsm_too_at_a_budget_that_moves_them() -> None:
 def test_every_method_of_the_recipe_is_a_row_and_no_other(table: str) -> None:
     found = family_cells(table, scale="full", overrides={})
     assert {cell.key for cell in found} == set(methods(str(found[0].recipe)))
-    assert {cell.metric for cell in found} == {"accuracy"}
+    assert {cell.metric for cell in found} <= {"accuracy", "robustness_score"}
 
 
 def test_overrides_of_the_evaluation_change_the_budget() -> None:
     found = family_cells("family/demo", scale="smoke", overrides={"evaluation.eps": 0.2})
     assert {c.threat.eps for c in found if c.threat} == {0.2}
+
+
+def test_a_row_under_corruptions_is_one_measurement_read_21_times_and_its_share_of_clean() -> None:
+    found = [
+        cell
+        for cell in family_cells("family/corruptions", scale="small", overrides={})
+        if cell.key == "mtlat"
+    ]
+    assert len({cell.threat for cell in found}) == 1
+    each = {name: [k / 100] * 5 for k, name in enumerate(SETS["all"])}
+    means = {"accuracy": 0.25, "robustness_score": 0.5, "clean_accuracy": 0.5}
+    told = {**means, "by_corruption": each}
+    read = {(cell.condition, cell.metric): cell.number_in(told) for cell in found}
+    expected = {(name, "accuracy"): k / 100 for k, name in enumerate(SETS["all"])}
+    whole = {("clean", "accuracy"): 0.5, ("mean", "accuracy"): 0.25}
+    assert read == pytest.approx(whole | expected | {("mean", "robustness_score"): 0.5})

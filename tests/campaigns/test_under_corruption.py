@@ -13,7 +13,8 @@ from torch import nn
 from vicinal import campaigns, data, records
 from vicinal.campaigns.under_corruption import (
     AllSeverities,
-    corruption_of,
+    accuracy_of,
+    corruptions_of,
     is_corruption,
     measure_corruption,
     text_of,
@@ -36,7 +37,7 @@ def rng() -> torch.Generator:
 @pytest.mark.parametrize("name", SETS["all"])
 def test_a_key_names_its_corruption(name: str) -> None:
     assert is_corruption(text_of(name))
-    assert corruption_of(text_of(name)) == (name, CORRUPTIONS[name])
+    assert corruptions_of(text_of(name)) == {name: CORRUPTIONS[name]}
 
 
 def test_keys_are_written_in_results_and_stay() -> None:
@@ -58,6 +59,32 @@ def test_a_measurement_is_the_mean_over_severities_beside_the_clean_accuracy() -
     assert found["accuracy"] == pytest.approx(sum(shares) / 5)
     assert found["robustness_score"] == pytest.approx(sum(shares) / 5 / clean)
     assert (found["n"], found["attack"]) == (12, text_of(name))
+
+
+def test_a_set_is_measured_at_once_and_its_mean_leaves_out_what_cannot_be_compared() -> None:
+    model, text = net(), text_of("all")
+    assert text == "corrupted(by=all, textures=procedural)"
+    assert text_of("common") == "corrupted(by=common, textures=procedural)"
+    assert list(corruptions_of(text)) == list(SETS["all"])
+    found = measure_corruption(model, [(X, Y)], text, rng=rng())
+    assert found["by_corruption"].keys() == set(SETS["all"])
+    seed, means = int(draw_keys(1, rng())), {}
+    for name in SETS["all"]:
+        shares = []
+        for severity in range(1, 6):
+            keys = fixed_keys(torch.arange(12), seed=seed, name=name, severity=severity)
+            bad = CORRUPTIONS[name](X, severity=severity, keys=keys)
+            shares.append(float((model(bad).argmax(1) == Y).double().mean()))
+        assert found["by_corruption"][name] == pytest.approx(shares)
+        means[name] = sum(shares) / 5
+        assert accuracy_of(found, name) == pytest.approx(means[name])
+    clean = float((model(X).argmax(1) == Y).double().mean())
+    assert accuracy_of(found, "clean") == found["clean_accuracy"] == pytest.approx(clean)
+    comparable = [means[name] for name in SETS["common"] if name != "frost"]
+    assert found["accuracy"] == pytest.approx(sum(comparable) / 14)
+    assert found["robustness_score"] == pytest.approx(sum(comparable) / 14 / clean)
+    assert found["forward"] == 12 * 96
+    assert AllSeverities(text=text)(model, X, Y, rng=rng()).passes == (95, 0)
 
 
 def test_frost_is_measured_although_it_is_set_aside_elsewhere() -> None:

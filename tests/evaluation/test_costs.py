@@ -30,6 +30,8 @@ PLAIN: list[Attack] = [
     attacks.FGSM(eps=0.1),
     attacks.FGSM(eps=0.1, target="least_likely"),
     attacks.PGD(eps=0.1, step_size=0.05, steps=3),
+    attacks.PGD(eps=0.01, step_size=0.005, steps=3, precision="auto"),
+    attacks.PGD(eps=0.1, step_size=0.05, steps=3, folded=True),
     attacks.PGD(eps=0.1, step_size=0.05, steps=3, restarts=2, target="random"),
     attacks.PGD(eps=0.1, step_size=0.05, steps=4, restarts=2, compact_every=1, rounded=True),
     attacks.PGD(eps=0.1, step_size=0.05, steps=3, eot=2),

@@ -159,6 +159,8 @@ def test_a_precision_is_written_as_what_the_device_uses(monkeypatch: pytest.Monk
     assert parameters(nested, device=device)["attacks"]["a"]["precision"] == "bf16"
     narrow = attacks.APGD(eps=1 / 255, precision="auto")
     assert parameters(narrow, device=device)["precision"] == "fp32"
+    random = parameters(attacks.AutoAttack(eps=0.1, version="rand"), device=device)
+    assert (random["precision"], random["channels_last"]) == ("fp32", False)
     plain = attacks.APGD(eps=0.1)
     assert parameters(plain, device=device) == parameters(plain)
 

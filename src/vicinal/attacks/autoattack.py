@@ -89,9 +89,11 @@ class AutoAttack:
 
     @property
     def levers(self) -> Levers:
-        """What makes the standard version's searches fast; `on` says it for a device."""
+        """What makes its own searches fast, none but the standard version's; `on` says where."""
         precision = precision_within(self.precision, eps=self.eps, norm=self.norm)
-        return Levers(precision=precision, channels_last=self.channels_last, folded=self.folded)
+        fast = Levers(precision=precision, channels_last=self.channels_last, folded=self.folded)
+        own = self.attacks is None and self.version == "standard"
+        return fast if own else Levers()
 
     @property
     def members(self) -> dict[str, Attack]:

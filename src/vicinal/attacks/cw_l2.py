@@ -179,6 +179,7 @@ class _Descent:
             self._left.spend(forward=steps, backward=steps)
             if attack.abort_early and done < attack.steps:
                 at = self._let_go(at)
+        logits(self._last, n=self._last.shape[0])
         return self._found, self._left.spent
 
     def _let_go(self, at: Tensor) -> Tensor:
@@ -205,6 +206,7 @@ class _Descent:
         def visit(x: Tensor, z: Tensor) -> None:
             if next(first, False):
                 logits(z, n=x.shape[0])
+            self._last = z
             objective = distance(x, self._x, norm="l2").square() + self._penalty(z)
             self._least = torch.minimum(self._least, objective)
             confident = self._best.visit(x, z, rows)

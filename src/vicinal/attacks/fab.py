@@ -133,6 +133,7 @@ class FAB:
             z = checked(clean_logits(model, x), y)
             search = _Search(self, model, x, own, z, rng)
             search.run(searched)
+            search.nearest.check_seen()
             adv = search.nearest.within()
             z = checked(clean_logits(model, adv), y)
         runs = min(self.targets, z.shape[1] - 1) * self.restarts

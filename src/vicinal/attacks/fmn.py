@@ -111,6 +111,7 @@ class FMN:
         with frozen(model), undisturbed(x):
             walk = _Walk(self, x, own)
             walk.run(model)
+            walk.nearest.check_seen()
             adv = walk.nearest.within()
             z = checked(clean_logits(model, adv), y)
         spent = walk.survivors.spent

@@ -161,9 +161,11 @@ class _Counter:
             handle.remove()
 
     def _forward(self, model: nn.Module, given: tuple[Tensor, ...], z: object) -> None:
-        del model
-        self.forward += len(given[0]) if given else 0
-        if isinstance(z, Tensor) and z.requires_grad:
+        del model, given
+        if not isinstance(z, Tensor):
+            return
+        self.forward += len(z)
+        if z.requires_grad:
             z.register_hook(self._backward)  # type: ignore[no-untyped-call]
 
     def _backward(self, gradient: Tensor) -> None:

@@ -118,8 +118,8 @@ def precision_within(precision: str, *, eps: float | Tensor, norm: str) -> str:
         norm: "linf" or "l2".
 
     Returns:
-        "fp32" instead of "auto" in l2 balls, in linf balls below 4/255 and where each channel has its
-        own, so that no device is asked for a tensor; else what was given.
+        "fp32" instead of "auto" in l2 balls, in linf balls below 4/255 and where each channel has a
+        radius of its own, so that no device is asked for a tensor; else what was given.
 
     Example:
         >>> precision_within("auto", eps=1 / 255, norm="linf")

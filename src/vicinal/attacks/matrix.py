@@ -11,7 +11,7 @@ from torch import Tensor
 from vicinal._checks import InputError
 from vicinal._typing import Attack, Model
 from vicinal.attacks.search import checked
-from vicinal.gradients import clean_logits
+from vicinal.gradients import clean_logits, undisturbed
 from vicinal.maths.simplex import true_class
 
 __all__ = ["TransferMatrix", "transfer_matrix"]
@@ -105,7 +105,8 @@ def transfer_matrix(
     own = true_class(y)
 
     def right(model: Model, images: Tensor) -> Tensor:
-        return checked(clean_logits(model, images), y).argmax(dim=1) == own
+        with undisturbed(images):
+            return checked(clean_logits(model, images), y).argmax(dim=1) == own
 
     found = [attack(source, x, y, rng=rng) for source in sources.values()]
     return TransferMatrix(

@@ -58,7 +58,8 @@ class Nearby:
         y, t = self._labels(rows)
         said = z.argmax(dim=1)
         height = self.margins(rows)(z).to(x.dtype)
-        wrong = said != true_class(y)
+        # The largest of no numbers is one of them: that is no error of the model's.
+        wrong = (said != true_class(y)) & ~height.isnan()
         confident = (wrong if t is None else said == t) & (height >= self._confidence)
         near = -distance(x, self._center if rows is None else self._center[rows], norm="l2")
         rank = torch.where(confident, 2, wrong.long())

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from vicinal._checks import InputError, budget, choice
+from vicinal._checks import InputError, budget, check_finite, choice
 from vicinal._typing import Norm
 from vicinal.maths.balls import distance, project
 from vicinal.maths.losses import margin
@@ -57,6 +57,7 @@ class Nearest:
         self.x = x.clone()
         self.norms = torch.full((x.shape[0],), math.inf, dtype=x.dtype, device=x.device)
         self._heights: Tensor | None = None
+        self._unheard = torch.zeros_like(own, dtype=torch.bool)
 
     @property
     def done(self) -> Tensor:
@@ -84,6 +85,7 @@ class Nearest:
         if self._heights is None:
             self._heights = torch.full_like(self.norms, -math.inf, dtype=height.dtype)
         fooled = (z.argmax(dim=1) != own) & ~height.isnan()
+        self._unheard[rows] |= height.isnan()
         size = distance(at, self._center[rows], norm=self._norm)
         nearer = fooled & (size < self.norms[rows])
         higher = ~fooled & ~self.found[rows] & (height >= self._heights[rows])
@@ -92,6 +94,17 @@ class Nearest:
         self._heights[rows] = torch.where(take, height, self._heights[rows])
         self.norms[rows] = torch.where(take & fooled, size, self.norms[rows])
         return fooled
+
+    def check_seen(self) -> None:
+        """Refuse to call an image robust of which the model said what is no number.
+
+        The device is waited for.
+
+        Raises:
+            NotFinite: If there is such an image.
+        """
+        standing = ~(self.found if self._eps == math.inf else self.done)
+        check_finite(int((self._unheard & standing).sum()), self._own.shape[0])
 
     def recheck(self, rows: Tensor, z: Tensor) -> Tensor:
         """Forget those of what was found that do not fool the model after all.

@@ -93,6 +93,7 @@ class UniformNoise:
                 labels(y_left, n=at.shape[0], num_classes=z.shape[1], values=draw == 0)
                 survivors.spend(forward=1)
                 nearest.visit(at, z, survivors.rows)
+            nearest.check_seen()
             adv = nearest.within()
             z = checked(clean_logits(model, adv), y)
         spent = survivors.spent

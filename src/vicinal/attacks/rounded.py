@@ -74,8 +74,8 @@ class Rounded:
         began = time.perf_counter()
         found = self.attack(model, x, y, rng=rng)
         eps, norm = self._ball()
-        adv = to_levels(found.adv, detached(x), eps=eps, norm=norm)
         with undisturbed(x):
+            adv = to_levels(found.adv, detached(x), eps=eps, norm=norm)
             said = checked(clean_logits(model, adv), detached(y)).argmax(dim=1)
         wrong = said != true_class(detached(y))
         target, spent = getattr(found, "target", None), getattr(found, "spent", None)

@@ -217,7 +217,8 @@ class _Run:
             if keeps:
                 self._best.visit(x, z)
             if self._plan.compact_every is not None:
-                self._seen = z if self._seen is None else self._seen + z
+                # Zeros where all is finite: a sum of the logits themselves might overflow.
+                self._seen = z - z if self._seen is None else self._seen + (z - z)
 
         return visit
 
@@ -229,7 +230,7 @@ class _Run:
     def _let_go(self) -> Tensor | None:
         """Let the fooled go, those whose target was hit where there is one. The device waits."""
         if self._seen is not None:
-            self._seen = checked(self._seen, self._y).zero_()
+            self._seen = checked(self._seen, self._y)
         top = 1 if self._t is None else 2
         found = self._best.found()
         if self._plan.rejudges:

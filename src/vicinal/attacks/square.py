@@ -185,7 +185,8 @@ class _Search:
                 break
             left = self._judged(model, left, self._proposal(left, query))
         self._write(self._confirmed(left), whole)
-        better = self._broken | (height > self._top)
+        # At least as high: where no number was ever said, that is for the verdict to tell.
+        better = self._broken | (height >= self._top)
         self.best = torch.where(better.view(-1, 1, 1, 1), at, self.best)
         self._top = torch.where(better, height, self._top)
 
@@ -206,6 +207,10 @@ class _Search:
         self.survivors.spend(forward=1, images=rows.shape[0])
         fooled = checked(clean_logits(self._judge, at), y).argmax(dim=1) != true_class(y)
         return left._replace(broken=left.broken.index_copy(0, rows, fooled))
+
+    def _rejected(self, height: Tensor) -> Tensor:
+        """Tell which unbroken images seemed broken to the search: a false alarm is no progress."""
+        return (height > 0) & (self._attack.loss != "ce")
 
     def _write(self, left: _Left, whole: _Left) -> None:
         for of_all, of_left in zip(whole[2:], left[2:], strict=True):
@@ -239,9 +244,15 @@ class _Search:
         fooled = (z.argmax(dim=1) != true_class(left.y)) & (height > -math.inf)
         # bfloat16 rounds small gains away: kept off level ground, the search would come to rest.
         up = height >= left.height if self._coarse else height > left.height
-        take = (fooled | (up & (height > -math.inf))) & ~left.broken
+        # What the search alone takes for an error is none yet: such an image climbs on.
+        alarmed = left.broken | self._rejected(left.height)
+        take = torch.where(alarmed, up & fooled, fooled | (up & (height > -math.inf)))
+        if not self._attack.levers.used:
+            take &= ~left.broken
+        elif self._attack.compact_every is None:
+            take &= ~self._broken
         return left._replace(
             at=torch.where(take.view(-1, 1, 1, 1), at, left.at),
             height=torch.where(take, height, left.height),
-            broken=left.broken | fooled,
+            broken=left.broken | (fooled & take),
         )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from vicinal.attacks.survivors import pick
+from vicinal.maths.losses import widen
 
 __all__ = ["TanhAdam"]
 
@@ -29,18 +30,19 @@ class TanhAdam:
     """
 
     def __init__(self, x: Tensor, *, learning_rate: float) -> None:
-        self._x, self._rate = x, learning_rate
-        self._place = torch.atanh((2 * x - 1) * _INNER)
-        self._mean, self._square = torch.zeros_like(x), torch.zeros_like(x)
+        # In float32 at least: half precision holds neither the factor nor Adam's smallest number.
+        self._dtype, self._rate, self._x = x.dtype, learning_rate, widen(x)
+        self._place = torch.atanh((2 * self._x - 1) * _INNER)
+        self._mean, self._square = torch.zeros_like(self._x), torch.zeros_like(self._x)
         self._steps = 0
 
     def start(self) -> Tensor:
         """Give the images at omega = 0.
 
         Returns:
-            Images, shape (N, C, H, W).
+            Images, shape (N, C, H, W), of the clean ones' dtype.
         """
-        return (torch.tanh(self._place) + 1) / 2
+        return ((torch.tanh(self._place) + 1) / 2).to(self._dtype)
 
     def step(self, at: Tensor, gradient: Tensor) -> Tensor:
         """Take one step of Adam.

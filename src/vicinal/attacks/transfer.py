@@ -37,7 +37,8 @@ class Transfer:
         >>> transfer(victim, torch.rand(4, 1, 4, 4), torch.tensor([0, 1, 2, 0])).success.shape
         torch.Size([4])
 
-    Cost: the attack's passes on the source, one forward pass on the victim; `passes` counts both.
+    Cost: the attack's passes on the source, one forward pass on the victim; `passes` and
+    `spent` count both.
     """
 
     source: Model = field(repr=False)
@@ -62,10 +63,12 @@ class Transfer:
         with undisturbed(x):
             z = logits(clean_logits(model, crafted.adv), n=x.shape[0])
         labels(y, n=x.shape[0], num_classes=z.shape[1])
+        spent = getattr(crafted, "spent", None)
         return Result(
             adv=crafted.adv,
             success=z.argmax(dim=1) != true_class(y),
             norms=crafted.norms,
             passes=Passes(crafted.passes.forward + 1, crafted.passes.backward),
             seconds=time.perf_counter() - began,
+            spent=None if spent is None else Passes(spent.forward + x.shape[0], spent.backward),
         )

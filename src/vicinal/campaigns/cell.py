@@ -8,6 +8,7 @@ from typing import Any
 
 from vicinal.campaigns.gradient_norms import norm_in
 from vicinal.campaigns.threats import Threat
+from vicinal.campaigns.under_corruption import accuracy_of
 
 __all__ = ["FIELDS", "RATIOS", "SPREADS", "Cell"]
 
@@ -48,6 +49,7 @@ class Cell:
         decimals: Digits after the point.
         decimals_std: Digits after the point of the paper's spread.
         recipe: The recipe that trains it; None where there is none.
+        part: Of a measurement under several corruptions, which one, or "clean"; empty for all.
         lacking: What must be built before it can be measured, in words; empty where nothing must.
     """
 
@@ -64,6 +66,7 @@ class Cell:
     decimals: int = 2
     decimals_std: int = 3
     recipe: str | None = None
+    part: str = ""
     lacking: str = ""
 
     @property
@@ -90,6 +93,8 @@ class Cell:
         """
         if self.metric in SPREADS:
             return norm_in(dict(record), self.metric, condition=self.condition)
+        if self.part:
+            return accuracy_of(record, self.part)
         found: float | None = record.get(FIELDS.get(self.metric, ""))
         return found
 

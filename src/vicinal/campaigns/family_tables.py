@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,17 +11,20 @@ from vicinal.campaigns.cell import Cell
 from vicinal.campaigns.family_claims import claimed
 from vicinal.campaigns.own_tables import at_scale
 from vicinal.campaigns.threats import Threat
-from vicinal.recipes.schema import Evaluation
+from vicinal.corruptions import SETS
+from vicinal.recipes.schema import Evaluation, Recipe
 
 __all__ = ["METHODS", "SUBJECTS", "family_cells"]
 
 _RECIPES = {
     "family/demo": "family/digits-digits_net",
     "family/small": "family/cifar10-preactresnet18",
+    "family/corruptions": "family/cifar10-preactresnet18",
 }
 SUBJECTS = {
     "family/demo": "clean and attacked accuracy of every method on digits, our own table",
     "family/small": "clean and attacked accuracy of every method on CIFAR-10, our own table",
+    "family/corruptions": "accuracy of the same nets under 19 corruptions, our own table",
 }
 """Each name and what its numbers are."""
 
@@ -79,6 +83,8 @@ def family_cells(table: str, *, scale: str, overrides: Mapping[str, Any]) -> lis
         ['clean', 'PGD-20', 'PGD-20 on the margin']
     """
     resolved = at_scale(_RECIPES[table], scale, overrides)
+    if table == "family/corruptions":
+        return [cell for key in METHODS for cell in _under_corruptions(table, key, resolved)]
     columns = _columns(resolved.evaluation)
     if table == "family/small":
         del columns["FGSM"]
@@ -99,6 +105,25 @@ def family_cells(table: str, *, scale: str, overrides: Mapping[str, Any]) -> lis
         for key, name in METHODS.items()
         for condition, threat in columns.items()
     ]
+
+
+def _under_corruptions(table: str, key: str, resolved: Recipe) -> list[Cell]:
+    """Lay out a row: everything is read out of one measurement, on the same images."""
+    cell = Cell(
+        table=table,
+        dataset=resolved.dataset,
+        model=resolved.model.name,
+        method=METHODS[key],
+        key=key,
+        condition="mean",
+        metric="accuracy",
+        threat=Threat(name="corruption", eps=math.inf, corruption="all"),
+        decimals=1,
+        recipe=resolved.name,
+    )
+    parts = [replace(cell, condition=name, part=name) for name in ("clean", *SETS["all"])]
+    score = replace(cell, metric="robustness_score", decimals=3)
+    return [parts[0], cell, *parts[1:], score]
 
 
 def _columns(taken: Evaluation) -> dict[str, Threat | None]:

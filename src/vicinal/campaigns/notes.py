@@ -136,7 +136,12 @@ def _attacks(cells: Sequence[Cell]) -> list[str]:
         found.append("PGD is judged at its last iterate, as in the paper.")
     found += _sources({t.source for t in threats if t.black_box and not t.source_recipe})
     found += _other_nets({t.source_recipe for t in threats if t.black_box and t.source_recipe})
-    found += _corruptions({threat.corruption for threat in every if threat.corruption})
+    names = {threat.corruption for threat in every if threat.corruption}
+    found += _corruptions({one for name in names for one in SETS.get(name, (name,))})
+    if names & SETS.keys():
+        found.append(
+            "mean: over ImageNet-C's corruptions but frost. R = mean / clean, of the same images."
+        )
     if any(threat.space == "normalised" for threat in threats):
         found.append(
             "Normalised space: eps and step times the training set's standard deviation per "

@@ -62,9 +62,9 @@ def passes_of(attack: Attack, *, num_classes: int) -> Passes:
 def _climb(attack: Any, num_classes: int) -> Passes:  # ruff: ignore[any-type] — PGD or MI-FGSM
     del num_classes
     restarts = getattr(attack, "restarts", 1)
-    levers = [getattr(attack, name, False) for name in ("channels_last", "folded", "rounded")]
-    half = getattr(attack, "precision", "fp32") != "fp32"
-    rejudged = any(levers) or half or attack.eot > 1
+    levers = getattr(attack, "levers", None)
+    rejudged = (levers is not None and levers.used) or attack.eot > 1
+    rejudged = rejudged or getattr(attack, "rounded", False)
     forward = restarts * (attack.steps + 1) + (attack.target is not None) + rejudged
     return Passes(attack.eot * forward, attack.eot * restarts * attack.steps)
 

@@ -271,7 +271,8 @@ def parameters(attack: object, *, device: torch.device | None = None) -> dict[st
 
     Args:
         attack: Any attack.
-        device: Where it searches: a precision of "auto" is then written as what is used there.
+        device: Where it searches: levers, such as a precision of "auto", are then written as what
+            is pulled there.
 
     Returns:
         Its class under "class", then its fields; an attack within another is nested.
@@ -286,8 +287,9 @@ def parameters(attack: object, *, device: torch.device | None = None) -> dict[st
         for field in dataclasses.fields(attack):
             found[field.name] = _plain(getattr(attack, field.name), device)
     levers = getattr(attack, "levers", None)
-    if device is not None and isinstance(levers, Levers) and "precision" in found:
-        found["precision"] = levers.on(device).precision
+    if device is not None and isinstance(levers, Levers):
+        pulled = dataclasses.asdict(levers.on(device))
+        found |= {name: value for name, value in pulled.items() if name in found}
     return found
 
 

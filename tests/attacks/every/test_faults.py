@@ -147,6 +147,30 @@ def test_logits_that_are_no_numbers_are_told_in_a_sentence(
     laws.assert_one_line(error.value, "the model must return finite logits", "diverged?")
 
 
+class OnlyClean(nn.Module):
+    """A model that says something of the clean images alone."""
+
+    def __init__(self, net: nn.Module, x: Tensor) -> None:
+        super().__init__()
+        self.net, self.x = net, x
+
+    def forward(self, x: Tensor) -> Tensor:
+        z: Tensor = self.net(x)
+        apart = (x.unsqueeze(1) - self.x).abs().flatten(2).amax(dim=2).amin(dim=1)
+        return torch.where((apart < 1e-5).unsqueeze(1), z, torch.nan)
+
+
+@every_attack
+def test_no_numbers_everywhere_but_on_the_clean_images_are_no_robustness(
+    entry: catalog.AttackEntry,
+) -> None:
+    x, _ = batch()
+    net = nets.smooth_net(dtype=torch.float32)
+    model = OnlyClean(net, x)
+    with pytest.raises(NotFinite, match="the model must return finite logits"):
+        on(entry, model)(model, x, clean_logits(net, x).argmax(dim=1))
+
+
 @every_attack
 def test_labels_that_do_not_fit_are_told_in_a_sentence(entry: catalog.AttackEntry) -> None:
     x, y = batch()
@@ -202,6 +226,17 @@ def test_the_callers_autocast_changes_nothing(entry: catalog.AttackEntry) -> Non
     laws.assert_same_bits(inside.adv, plain.adv)
     assert torch.equal(inside.success, plain.success)
     assert inside.image_passes == plain.image_passes
+
+
+@every_attack
+def test_images_made_in_inference_mode_can_be_worked_with_after_it(
+    entry: catalog.AttackEntry,
+) -> None:
+    x, y = batch()
+    model = nets.smooth_net(dtype=torch.float32)
+    with torch.inference_mode():
+        adv = on(entry, model)(model, x, y, rng=seeded()).adv
+    assert not adv.is_inference()
 
 
 @every_attack
