@@ -27,7 +27,7 @@ def tiny_campaign(monkeypatch: pytest.MonkeyPatch) -> None:
     few = {"epochs": 1, "train_subset": 100, "evaluation.attack_subset": 10}
 
     def small(table: str, **arguments: Any) -> campaigns.TableResult:
-        return original(table, overrides=few, **arguments)
+        return original(table, **{**arguments, "overrides": few | arguments["overrides"]})
 
     monkeypatch.setattr(campaigns, "reproduce", small)
 
@@ -54,6 +54,22 @@ def test_it_prints_the_table_and_where_everything_lies(
     assert str(tmp_path / "digits-digits_net-smoke") in shown.out
     assert "6.13±0.212" in (tmp_path / "alps-table-2-smoke.md").read_text(encoding="utf-8")
     assert "6.13±0.212" in (tmp_path / "alps-table-2-smoke.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("tiny_campaign")
+def test_n_is_how_many_images_are_corrupted_and_all_columns_are_of_one_measurement(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = ["family/corruptions", *words(tmp_path)[1:], "--n", "7"]
+    args = parse(*named)
+    assert args.run(args) == 0
+    assert "the first 7 test images" in capsys.readouterr().out
+    file = tmp_path / "family-corruptions-smoke.jsonl"
+    found = [json.loads(text) for text in file.read_text(encoding="utf-8").splitlines()]
+    cells = [one for one in found if one["kind"] == "cell" and one["key"] == "erm"]
+    assert {(one["images"], one["status"]) for one in cells} == {(7, "ok")}
+    assert len(cells) == 22
+    assert {one["attack"] for one in cells} == {"corrupted(by=all, textures=procedural)"}
 
 
 @pytest.mark.usefixtures("tiny_campaign")
@@ -104,6 +120,7 @@ def test_an_unknown_table_names_the_nearest(tmp_path: Path) -> None:
         (["--models", "foo"], "`models`"),
         (["--seeds", "0"], "`seeds`"),
         (["--jobs", "0"], "`jobs`"),
+        (["--n", "0"], "`n`"),
         (["--data-dir", "no/such/folder"], "`data_dir`"),
     ],
 )

@@ -101,6 +101,11 @@ def _overrides(plan: Plan) -> list[str]:
 
 def _images(plan: Plan) -> list[str]:
     attacked = any(cell.threat is not None for cell in plan.cells)
+    if all(cell.threat is not None and cell.threat.corruption in SETS for cell in plan.cells):
+        return [
+            f"{facts.recipe.dataset}: the first {facts.attacked:,} {_judged(facts)}."
+            for facts in plan.facts.values()
+        ]
     only = all(cell.metric in SPREADS for cell in plan.cells)
     what = "input gradients" if only else "clean error"
     return [

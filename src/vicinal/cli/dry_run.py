@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vicinal.campaigns.forecast import CampaignForecast, TaskForecast
@@ -119,11 +119,12 @@ def evaluation(args: argparse.Namespace) -> int:
     return 0
 
 
-def campaign(args: argparse.Namespace) -> int:
+def campaign(args: argparse.Namespace, *, overrides: Mapping[str, Any]) -> int:
     """Tell what a campaign would cost.
 
     Args:
         args: The parsed arguments.
+        overrides: Fields of every recipe by dotted name.
 
     Returns:
         0.
@@ -142,6 +143,7 @@ def campaign(args: argparse.Namespace) -> int:
         controls=args.controls,
         only=tuple(key for key in args.only.split(",") if key),
         models=tuple(name for name in args.models.split(",") if name),
+        overrides=dict(overrides),
         device=args.device,
     )
     jobs = _checks.count("jobs", args.jobs)

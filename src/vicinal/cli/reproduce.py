@@ -100,6 +100,22 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--models", metavar="NAMES", default="", help="run these nets only, such as preactresnet18"
     )
+    parser.add_argument(
+        "--n",
+        type=int,
+        metavar="N",
+        help="attack and corrupt the first N test images (default: as many as the scale says)",
+    )
+
+
+def _overrides(args: argparse.Namespace) -> dict[str, int]:
+    """Give the fields of every recipe that the options change, by dotted name."""
+    if args.n is None:
+        return {}
+    from vicinal._checks import count
+
+    count("n", args.n)
+    return {"evaluation.attack_subset": args.n}
 
 
 def run(args: argparse.Namespace) -> int:
@@ -116,7 +132,7 @@ def run(args: argparse.Namespace) -> int:
     """
     check_common(args)
     if args.dry_run:
-        return dry_run.campaign(args)
+        return dry_run.campaign(args, overrides=_overrides(args))
     from rich.console import Console
 
     told = Console(stderr=True)
@@ -154,6 +170,7 @@ def _campaign(args: argparse.Namespace, told: Console) -> TableResult:
             controls=args.controls,
             only=[key for key in args.only.split(",") if key],
             models=[name for name in args.models.split(",") if name],
+            overrides=_overrides(args),
             device=args.device,
             download=args.download,
             progress=display or Lines(told),
