@@ -54,6 +54,6 @@ def test_a_row_under_corruptions_is_one_measurement_read_21_times_and_its_share_
     means = {"accuracy": 0.25, "robustness_score": 0.5, "clean_accuracy": 0.5}
     told = {**means, "by_corruption": each}
     read = {(cell.condition, cell.metric): cell.number_in(told) for cell in found}
-    expected = {(name, "accuracy"): k / 100 for k, name in enumerate(SETS["all"])}
+    expected = {(name.replace("_", " "), "accuracy"): k / 100 for k, name in enumerate(SETS["all"])}
     whole = {("clean", "accuracy"): 0.5, ("mean", "accuracy"): 0.25}
     assert read == pytest.approx(whole | expected | {("mean", "robustness_score"): 0.5})

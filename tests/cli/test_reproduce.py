@@ -63,7 +63,9 @@ def test_n_is_how_many_images_are_corrupted_and_all_columns_are_of_one_measureme
     named = ["family/corruptions", *words(tmp_path)[1:], "--n", "7"]
     args = parse(*named)
     assert args.run(args) == 0
-    assert "the first 7 test images" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "the first 7 test images" in shown
+    assert "…" not in shown
     file = tmp_path / "family-corruptions-smoke.jsonl"
     found = [json.loads(text) for text in file.read_text(encoding="utf-8").splitlines()]
     cells = [one for one in found if one["kind"] == "cell" and one["key"] == "erm"]

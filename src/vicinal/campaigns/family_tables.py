@@ -121,7 +121,8 @@ def _under_corruptions(table: str, key: str, resolved: Recipe) -> list[Cell]:
         decimals=1,
         recipe=resolved.name,
     )
-    parts = [replace(cell, condition=name, part=name) for name in ("clean", *SETS["all"])]
+    names = ("clean", *SETS["all"])
+    parts = [replace(cell, condition=name.replace("_", " "), part=name) for name in names]
     score = replace(cell, metric="robustness_score", decimals=3)
     return [parts[0], cell, *parts[1:], score]
 

@@ -187,17 +187,23 @@ def _write_pages(result: TableResult) -> list[Path]:
     return [result.path.with_suffix(ending) for ending in texts]
 
 
+_ANY = 10_000
+"""A width that no table has."""
+
+
 def _print(result: TableResult, pages: list[Path]) -> None:
     from rich.console import Console
 
     from vicinal.report import rich_tables
     from vicinal.report.tables import notes, title
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=120)
+    console, tables = Console(), rich_tables(result.records)
+    usual = console.width if console.is_terminal else 120
+    # Narrower, numbers would go: a table that is too wide for the terminal is folded by it.
+    needed = (Console(width=_ANY).measure(table).maximum for table in tables)
+    console = Console(width=max(usual, *needed))
     console.print(title(result.records), style="bold", highlight=False)
-    for table in rich_tables(result.records):
+    for table in tables:
         console.print()
         console.print(table)
     console.print()
