@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
+from torch import nn
 
-__all__ = ["ReluNet", "highest_margin"]
+__all__ = ["ReluNet", "highest_margin", "twins"]
 
 Vector = NDArray[Any]
 
@@ -33,6 +35,21 @@ class ReluNet:
     def logits(self, x: Vector) -> Vector:
         """Return the logits of one flat image."""
         return np.asarray(self.v @ np.maximum(self.w @ x + self.b, 0) + self.c)
+
+
+def twins(*, seed: int, units: int, classes: int, shift: float) -> tuple[nn.Module, ReluNet]:
+    """Draw a net of 12 pixels, its biases around `shift`, and give its weights twice."""
+    r = np.random.default_rng(seed)
+    net = ReluNet(
+        w=2 * r.normal(size=(units, 12)),
+        b=r.normal(size=units) + shift,
+        v=r.normal(size=(classes, units)),
+        c=r.normal(size=classes),
+    )
+    inner, outer = nn.Linear(12, units).double(), nn.Linear(units, classes).double()
+    for layer, w, b in ((inner, net.w, net.b), (outer, net.v, net.c)):
+        layer.weight.data, layer.bias.data = torch.from_numpy(w), torch.from_numpy(b)
+    return nn.Sequential(nn.Flatten(), inner, nn.ReLU(), outer), net
 
 
 def highest_margin(net: ReluNet, x: Vector, y: int, eps: float) -> tuple[float, Vector]:

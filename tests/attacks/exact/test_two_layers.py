@@ -9,33 +9,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from linear_models import PIXELS, flat, margins_of
-from oracles.relu_net import ReluNet, highest_margin
+from linear_models import flat, margins_of
+from oracles.relu_net import highest_margin, twins
 from vicinal.attacks import APGD, FAB, PGD, AutoAttack, Square
 from vicinal.gradients import clean_logits
 
-EPS, N, CLASSES, UNITS = 0.1, 24, 4, 10
-
-
-def twins() -> tuple[nn.Module, ReluNet]:
-    """The same weights twice."""
-    r = np.random.default_rng(3)
-    net = ReluNet(
-        w=2 * r.normal(size=(UNITS, PIXELS)),
-        b=r.normal(size=UNITS) - 1,
-        v=r.normal(size=(CLASSES, UNITS)),
-        c=r.normal(size=CLASSES),
-    )
-    inner, outer = nn.Linear(PIXELS, UNITS).double(), nn.Linear(UNITS, CLASSES).double()
-    for layer, w, b in ((inner, net.w, net.b), (outer, net.v, net.c)):
-        layer.weight.data, layer.bias.data = torch.from_numpy(w), torch.from_numpy(b)
-    return nn.Sequential(nn.Flatten(), inner, nn.ReLU(), outer), net
+EPS, N = 0.1, 24
 
 
 @pytest.fixture(scope="module")
 def case() -> tuple[nn.Module, Tensor, Tensor, Any]:
     """The net, images, its own classes, and the highest margin that the ball allows."""
-    model, net = twins()
+    model, net = twins(seed=3, units=10, classes=4, shift=-1)
     g = torch.Generator().manual_seed(5)
     x = (torch.rand(N, 3, 2, 2, generator=g, dtype=torch.float64) * 1.2 - 0.1).clamp(0, 1)
     y = clean_logits(model, x).argmax(dim=1)

@@ -13,33 +13,19 @@ from torch import Tensor, nn
 
 from linear_models import PIXELS, flat, margins_of
 from oracles import boundary
-from oracles.relu_net import ReluNet
+from oracles.relu_net import twins
 from oracles.relu_patterns import nearest_error
 from vicinal.attacks import APGD, CWL2, FAB, FMN, PGD, AutoAttack, Square
 from vicinal.gradients import clean_logits
 
-EPS, N, CLASSES, UNITS = 0.2, 24, 3, 7
-
-
-def twins(*, shift: float = 0.5) -> tuple[nn.Module, ReluNet]:
-    """The same weights twice."""
-    r = np.random.default_rng(4)
-    net = ReluNet(
-        w=2 * r.normal(size=(UNITS, PIXELS)),
-        b=r.normal(size=UNITS) + shift,
-        v=r.normal(size=(CLASSES, UNITS)),
-        c=r.normal(size=CLASSES),
-    )
-    inner, outer = nn.Linear(PIXELS, UNITS).double(), nn.Linear(UNITS, CLASSES).double()
-    for layer, w, b in ((inner, net.w, net.b), (outer, net.v, net.c)):
-        layer.weight.data, layer.bias.data = torch.from_numpy(w), torch.from_numpy(b)
-    return nn.Sequential(nn.Flatten(), inner, nn.ReLU(), outer), net
+EPS, N = 0.2, 24
+SMALL: dict[str, int] = {"seed": 4, "units": 7, "classes": 3}
 
 
 @pytest.fixture(scope="module")
 def case() -> tuple[nn.Module, Tensor, Tensor, Any, Any]:
     """The net, images, its own classes, how far the nearest error is, and where."""
-    model, net = twins()
+    model, net = twins(**SMALL, shift=0.5)
     g = torch.Generator().manual_seed(5)
     x = (torch.rand(N, 3, 2, 2, generator=g, dtype=torch.float64) * 1.2 - 0.1).clamp(0, 1)
     y = clean_logits(model, x).argmax(dim=1)
@@ -65,7 +51,7 @@ def test_the_program_finds_a_point_of_the_border_and_no_draw_is_nearer(case: Any
 
 def test_where_every_unit_is_on_it_is_the_optimum_of_the_linear_net() -> None:
     """There the net is linear, and its border is known from another program."""
-    _, net = twins(shift=100.0)
+    _, net = twins(**SMALL, shift=100.0)
     grey = net.logits(np.full(PIXELS, 0.5)) - net.c
     net = replace(net, c=-grey)  # grey is near every border
     weight, bias = net.v @ net.w, net.v @ net.b + net.c
