@@ -65,6 +65,7 @@ SPOILT: dict[str, tuple[Callable[[Tensor], Any], tuple[str, ...]]] = {
     "no batch": (lambda x: x[0], ("`x`", "(N, C, H, W)", "(3, 4, 4)")),
     "flat": (lambda x: x.flatten(1), ("`x`", "(N, C, H, W)", "(6, 48)")),
     "empty": (lambda x: x[:0], ("`x`", "at least one image")),
+    "no channels": (lambda x: x[:, :0], ("`x`", "channels and pixels")),
     "NumPy": (lambda x: x.numpy(), ("`x`", "(N, C, H, W)", "ndarray")),
 }
 

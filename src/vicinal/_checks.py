@@ -197,6 +197,8 @@ def images(x: Tensor, *, name: str = "x", values: bool = True) -> Tensor:
         raise InputError(f"`{name}` must be images of shape (N, C, H, W); got {got}.")
     if x.shape[0] == 0:
         raise InputError(f"`{name}` must hold at least one image; got shape {tuple(x.shape)}.")
+    if x.numel() == 0:
+        raise InputError(f"`{name}` must have channels and pixels; got shape {tuple(x.shape)}.")
     if not x.is_floating_point():
         raise InputError(
             f"`{name}` must be floating point in [0, 1]; got {x.dtype}. "

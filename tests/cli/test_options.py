@@ -31,7 +31,9 @@ def test_threads_are_set() -> None:
         torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize(("option", "value"), [("--seed", "-1"), ("--threads", "0")])
+@pytest.mark.parametrize(
+    ("option", "value"), [("--seed", "-1"), ("--seed", str(2**64)), ("--threads", "0")]
+)
 def test_a_number_out_of_range_is_one_sentence(option: str, value: str) -> None:
     with pytest.raises(InputError, match=f"`{option[2:]}` must be an integer"):
         check_common(_parsed(option, value))

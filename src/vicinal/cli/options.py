@@ -40,9 +40,11 @@ def check_common(args: argparse.Namespace) -> None:
     import torch
 
     from vicinal import _checks
+    from vicinal._errors import InputError
 
     if args.seed is not None:
-        _checks.count("seed", args.seed, low=0)
+        if _checks.count("seed", args.seed, low=0) >= 2**63:
+            raise InputError(f"`seed` must be below 2^63; got {args.seed}.")
     if args.threads is not None:
         torch.set_num_threads(_checks.count("threads", args.threads))
 
