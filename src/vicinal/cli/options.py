@@ -36,15 +36,17 @@ def check_common(args: argparse.Namespace) -> None:
 
     Args:
         args: The parsed arguments.
+
+    Raises:
+        InputError: If a number is out of range.
     """
     import torch
 
     from vicinal import _checks
     from vicinal._errors import InputError
 
-    if args.seed is not None:
-        if _checks.count("seed", args.seed, low=0) >= 2**63:
-            raise InputError(f"`seed` must be below 2^63; got {args.seed}.")
+    if args.seed is not None and _checks.count("seed", args.seed, low=0) >= 2**63:
+        raise InputError(f"`seed` must be an integer below 2^63; got {args.seed}.")
     if args.threads is not None:
         torch.set_num_threads(_checks.count("threads", args.threads))
 
