@@ -195,10 +195,9 @@ def images(x: Tensor, *, name: str = "x", values: bool = True) -> Tensor:
     if not isinstance(x, Tensor) or x.ndim != 4:
         got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
         raise InputError(f"`{name}` must be images of shape (N, C, H, W); got {got}.")
-    if x.shape[0] == 0:
-        raise InputError(f"`{name}` must hold at least one image; got shape {tuple(x.shape)}.")
     if x.numel() == 0:
-        raise InputError(f"`{name}` must have channels and pixels; got shape {tuple(x.shape)}.")
+        lacking = "have channels and pixels" if x.shape[0] else "hold at least one image"
+        raise InputError(f"`{name}` must {lacking}; got shape {tuple(x.shape)}.")
     if not x.is_floating_point():
         raise InputError(
             f"`{name}` must be floating point in [0, 1]; got {x.dtype}. "

@@ -6,6 +6,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from vicinal import data, records
@@ -168,3 +169,22 @@ def test_the_test_images_are_loaded_once_per_process(
 def test_results_of_other_commands_in_the_file_are_no_harm(run_dir: Path) -> None:
     records.append(run_dir / "results.jsonl", {"kind": "something else"})
     assert cells.measured(run_dir) == {}
+
+
+def test_a_campaign_trains_the_recipe_that_it_looks_for(tmp_path: Path) -> None:
+    file = tmp_path / "own.npz"
+    x, y = np.zeros((20, 8, 8), dtype=np.uint8), np.arange(20) % 2
+    np.savez(file, x_train=x, y_train=y, x_test=x[:2], y_test=y[:2])
+    task = Training(
+        recipe=RECIPE,
+        method="erm",
+        scale="small",
+        seed=0,
+        overrides={"dataset": "npz", "model.name": "digits_net", "model.width": 4, "epochs": 1},
+        run_dir=tmp_path / "run",
+        data_dir=file,
+        device="cpu",
+    )
+    with pytest.raises(InputError, match="`train_subset` must be at most the split's 20 images"):
+        cells.work(task)
+    assert not task.run_dir.exists()

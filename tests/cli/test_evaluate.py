@@ -31,6 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["--attack", "__import__('os')"], "must be a name with keyword arguments"),
         (["--attack", "fgsm(0.1)"], "must be a name with keyword arguments"),
         (["--attack", "fgms"], "Did you mean fgsm?"),
+        (["--attack", "cw-l2"], "Did you mean cw_l2?"),
         (["--attack", "fgsm(eps=8)"], "did you mean 8/255?"),
         (["--attack", "fgsm", "--n", "0"], "`n` must be an integer >= 1"),
     ],

@@ -16,6 +16,7 @@ from vicinal.cli.importing import foreign_model
 SOURCE = """
 import torch
 from torch import nn
+from torch.nn.functional import fold
 
 class Net(nn.Sequential):
     def __init__(self, width=4):
@@ -62,6 +63,8 @@ def test_weights_are_loaded(module: str, tmp_path: Path) -> None:
     ("rest", "sentence"),
     [
         ("factorie", "has no factorie. Did you mean factory"),
+        ("nosuch", "has no nosuch. Known: Net, factory, number, ready."),
+        ("folde", "has no folde. Known: Net, factory, number, ready."),
         ("number", "must give a torch.nn.Module; got int"),
         ("factory(wide=3)", "cannot be called so"),
         ("factory(3)", "keyword arguments"),

@@ -6,12 +6,16 @@ from argparse import Namespace
 from pathlib import Path
 
 import pytest
+import safetensors.torch
+import torch
 from torch import nn
 
+from vicinal import records
 from vicinal._checks import InputError
 from vicinal.attacks import Transfer
 from vicinal.cli import command
 from vicinal.cli.judged import _source, folder_of, job_of, seconds_of
+from vicinal.models import digits_net
 
 MODEL = ["--model", "vicinal.models:digits_net(width=4)", "--dataset", "digits"]
 
@@ -125,3 +129,22 @@ def test_a_time_is_a_number_and_its_unit() -> None:
     for wrong in ("10", "min", "-3min", "0s", "1d"):
         with pytest.raises(InputError, match="must be a time such as"):
             seconds_of(wrong)
+
+
+def test_a_folder_takes_the_records_of_one_model(tmp_path: Path) -> None:
+    for name, seed in (("a", 0), ("b", 1)):
+        torch.manual_seed(seed)
+        net = digits_net(width=4)
+        safetensors.torch.save_file(net.state_dict(), tmp_path / f"{name}.safetensors")
+    weights = [["--weights", str(tmp_path / f"{name}.safetensors")] for name in "ab"]
+    words = [*MODEL, "--n", "9", "--out", str(tmp_path / "out")]
+    job, *_ = job_of(_args(*words, *weights[0]))
+    job.folder.mkdir()
+    found = {"kind": "evaluation", "attack": "clean", **job.facts}
+    records.append(job.folder / "results.jsonl", {"kind": "verdict", "status": "PASS"})
+    records.append(job.folder / "results.jsonl", found)
+    job_of(_args(*words, *weights[0], "--attack", "fgsm(eps=0.1)"))
+    spelled = [*words, *weights[0], "--model", "vicinal.models:digits_net(width=4, num_classes=10)"]
+    for other in ([*words, *weights[1]], spelled):
+        with pytest.raises(InputError, match="`--out` must be a folder of its own for each model"):
+            job_of(_args(*other))

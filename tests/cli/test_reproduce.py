@@ -43,8 +43,9 @@ def test_it_prints_the_table_and_where_everything_lies(
     args = parse(*words(tmp_path))
     assert args.run(args) == 0
     shown = capsys.readouterr()
-    for text in ("6.13±0.212", "difference", "not run", "digits in place of CIFAR-10"):
+    for text in ("6.13±0.212", "difference", "digits in place of CIFAR-10"):
         assert text in shown.out
+    assert "not run" not in shown.out
     assert "2 tasks to do" in shown.err
     assert f"table: {tmp_path / 'alps-table-2-smoke.md'}" in shown.out.splitlines()
     assert f"page: {tmp_path / 'alps-table-2-smoke.html'}" in shown.out.splitlines()
@@ -52,8 +53,10 @@ def test_it_prints_the_table_and_where_everything_lies(
         assert (tmp_path / name).is_file()
         assert str(tmp_path / name) in shown.out
     assert str(tmp_path / "digits-digits_net-smoke") in shown.out
-    assert "6.13±0.212" in (tmp_path / "alps-table-2-smoke.md").read_text(encoding="utf-8")
-    assert "6.13±0.212" in (tmp_path / "alps-table-2-smoke.html").read_text(encoding="utf-8")
+    for ending in (".md", ".html"):
+        page = (tmp_path / f"alps-table-2-smoke{ending}").read_text(encoding="utf-8")
+        assert "6.13±0.212" in page
+        assert "not run" in page
 
 
 @pytest.mark.usefixtures("tiny_campaign")
@@ -72,6 +75,53 @@ def test_n_is_how_many_images_are_corrupted_and_all_columns_are_of_one_measureme
     assert {(one["images"], one["status"]) for one in cells} == {(7, "ok")}
     assert len(cells) == 22
     assert {one["attack"] for one in cells} == {"corrupted(by=all, textures=procedural)"}
+
+
+@pytest.mark.usefixtures("tiny_campaign")
+def test_rows_not_asked_for_are_kept_in_the_files_and_off_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def rows(only: str, *more: str) -> tuple[set[str], set[str], str]:
+        """Give the keys of all cells in the file, of those with a number, and what was shown."""
+        options = ["--scale", "smoke", "--seeds", "1", "--out", str(tmp_path)]
+        args = parse("alps/table-2", *options, "--only", only, *more)
+        assert args.run(args) == 0
+        text = (tmp_path / "alps-table-2-smoke.jsonl").read_text(encoding="utf-8")
+        cells = [one for one in map(json.loads, text.splitlines()) if one["kind"] == "cell"]
+        known = {cell["key"] for cell in cells if cell["status"] == "ok"}
+        return {cell["key"] for cell in cells}, known, capsys.readouterr().out
+
+    every, known, shown = rows("erm,mixup", "--n", "10")
+    assert known == {"erm", "mixup"}
+    assert "ERM" in shown
+    assert "MixUp" in shown
+    same, known, shown = rows("erm", "--n", "10")
+    assert same == every
+    assert known == {"erm", "mixup"}
+    assert "MixUp" not in shown
+    assert "MixUp" in (tmp_path / "alps-table-2-smoke.md").read_text(encoding="utf-8")
+
+
+def test_a_row_and_a_net_that_never_meet_print_no_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = ["--only", "cited", "--models", "resnet-101", "--out", str(tmp_path)]
+    args = parse("bat/table-9", "--scale", "smoke", *named)
+    assert args.run(args) == 0
+    shown = capsys.readouterr().out
+    assert "difference" not in shown
+    assert f"table: {tmp_path / 'bat-table-9-smoke.md'}" in shown.splitlines()
+
+
+@pytest.mark.usefixtures("tiny_campaign")
+def test_of_the_nets_only_those_asked_for_are_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = parse(*words(tmp_path), "--models", "vgg16")
+    assert args.run(args) == 0
+    heads = [line for line in capsys.readouterr().out.splitlines() if line.startswith("CIFAR-10, ")]
+    assert len(heads) == 1
+    assert "VGG16" in heads[0]
 
 
 @pytest.mark.usefixtures("tiny_campaign")

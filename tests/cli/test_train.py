@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -52,7 +53,7 @@ def test_json_is_lines_on_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert _train(tmp_path, "--json") == 0
     shown = capsys.readouterr()
     (known,) = shown.err.splitlines()
-    assert known.startswith("vicinal: known of this method under stronger attacks: ALPS, 55.4")
+    assert known.startswith("vicinal: expected failure of this method, accuracy in %: ALPS claims")
     assert [json.loads(line)["epoch"] for line in shown.out.splitlines()] == [1]
     assert main(["evaluate", str(tmp_path), "--attack", "fgsm", "--json"]) == 0
     shown = capsys.readouterr()
@@ -100,9 +101,11 @@ def test_resume_goes_on_and_takes_nothing_beside_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _train(tmp_path)
-    capsys.readouterr()
+    assert "failure of this method" in capsys.readouterr().err
     assert main(["train", "--resume", str(tmp_path), "--threads", "1"]) == 0
-    assert "the run is complete" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert "the run is complete" in shown.out
+    assert not shown.err
     for more in (
         [NAME],
         ["--method", "erm"],
@@ -138,7 +141,8 @@ def test_ctrl_c_before_there_is_a_run_promises_none(
 
     monkeypatch.setattr("vicinal.data.load", interrupted)
     assert _train(tmp_path / "run") == 130
-    shown = capsys.readouterr().err.splitlines()[-1]
+    told, shown = capsys.readouterr().err.splitlines()
+    assert not told  # the terminal's ^C stands there
     assert shown == "vicinal: interrupted; nothing was begun yet"
     assert not (tmp_path / "run").exists()
 
@@ -170,7 +174,8 @@ def test_data_that_is_not_at_hand_is_one_line(
 ) -> None:
     missing = str(tmp_path / "none")
     assert main(["train", NAME, "--data-dir", missing, "--run-dir", str(tmp_path / "run")]) == 2
-    assert "which does not exist" in capsys.readouterr().err.splitlines()[-1]
+    (shown,) = capsys.readouterr().err.splitlines()
+    assert "which does not exist" in shown
     assert not (tmp_path / "run").exists()
 
 
@@ -249,3 +254,42 @@ def test_a_method_of_which_no_failure_is_known_trains_without_a_word(
 ) -> None:
     assert _train(tmp_path, "--json", "--method", "erm") == 0
     assert not capsys.readouterr().err
+
+
+def _own(file: Path, *, n: int) -> list[str]:
+    """Write a set of n images and give the command that trains on it at scale small."""
+    x, y = np.zeros((n, 8, 8), dtype=np.uint8), np.arange(n) % 2
+    np.savez(file, x_train=x, y_train=y, x_test=x[:2], y_test=y[:2])
+    small = ["--method", "erm", "--scale", "small", "--epochs", "1", "--threads", "1"]
+    net = ["--model", "digits_net", "--model.width", "4", "--run-dir", str(file.parent / "run")]
+    return ["train", NAME, *small, *net, "--dataset", "npz", "--data-dir", str(file)]
+
+
+def test_a_set_of_ones_own_that_is_smaller_than_the_scales_subset_is_trained_on_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = _own(tmp_path / "own.npz", n=60)
+    assert main([*words, "--json"]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == (
+        "vicinal: npz has 60 training images, fewer than the 10000 of scale small, and is trained "
+        "on whole"
+    )
+    text = (tmp_path / "run" / "recipe.yaml").read_text(encoding="utf-8")
+    assert yaml.safe_load(text)["train_subset"] is None
+    # The same command and a resumption find the run that they left.
+    for again in (words, ["train", "--resume", str(tmp_path / "run"), "--threads", "1"]):
+        assert main(again) == 0
+        shown = capsys.readouterr()
+        assert "the run is complete" in shown.out
+        assert not shown.err
+
+
+@pytest.mark.parametrize("n", ["61", "10000"])
+def test_a_subset_asked_for_that_the_set_does_not_have_stays_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], n: str
+) -> None:
+    assert main([*_own(tmp_path / "own.npz", n=60), "--train-subset", n]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"`train_subset` must be at most the split's 60 images; got {n}." in line
+    assert not (tmp_path / "run").exists()

@@ -252,3 +252,16 @@ def test_holm_is_that_of_its_definition() -> None:
         by_hand = max((12 - k) * order[k] for k in range(rank + 1))
         assert corrected == pytest.approx(min(1.0, by_hand))
     assert holm([]) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("weights", "0d" * 32), ("model", "mine:soft"), ("train_seed", 1)]
+)
+def test_a_folder_of_two_models_is_refused(key: str, value: Any) -> None:
+    one = {"model": "mine:plain", "weights": "ab" * 32, "train_seed": 0}
+    clean, pgd = (_record(name, _right(40, 0.5), **one) for name in ("clean", "pgd"))
+    mixed = [clean, pgd, {**clean, key: value}]
+    for sides in ({"a": mixed, "b": [clean, pgd]}, {"b": [clean, pgd], "a": mixed}):
+        with pytest.raises(InputError, match=f"a must hold the records of one .* their {key}: "):
+            compared(sides)
+    assert compared({"a": [clean, pgd, clean], "b": [{**clean, key: value}]}).rows["clean"]

@@ -121,7 +121,7 @@ def test_a_steps_curve_is_that_of_the_attacks_of_each_length(start: bool) -> Non
 
 def test_an_image_that_is_wrong_when_clean_is_wrong_at_every_step() -> None:
     """Also where the random start, on the border between two classes, happens to be right."""
-    x, y = torch.full((40, 2, 1, 1), 0.5), torch.ones(40, dtype=torch.long)
+    x, y = torch.full((40, 2, 1, 1), 0.25), torch.ones(40, dtype=torch.long)
     search = PGD(eps=0.1, step_size=0.001, steps=2)
     curve = over_steps(nn.Flatten(), (x, y), search, rng=torch.Generator().manual_seed(0))
     assert [point.correct for point in curve.points] == [0, 0, 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +13,9 @@ from counting import Counted
 from laws import assert_model_unchanged
 from nets import CLASSES, smooth_net, stateful_net
 from vicinal._checks import InputError
-from vicinal.evaluation import evaluate
+from vicinal.evaluation import Ledger, evaluate
 from vicinal.evaluation.preflight import Finding, off_simplex, preflight, simplex_slack
+from vicinal.models import digits_net
 
 
 def _data(n: int = 6) -> tuple[Tensor, Tensor]:
@@ -149,3 +151,38 @@ def test_it_leaves_the_model_alone_and_takes_three_passes_of_a_few_images() -> N
     counted = Counted(_net())
     preflight(counted, *_data(40))
     assert counted.forward_images == 16 + 16 + 1
+
+
+def test_an_evaluation_warns_of_a_softmax_without_another_pass() -> None:
+    x, y = _data(40)
+    counted = Counted(_net(nn.Softmax(dim=1)))
+    with pytest.warns(UserWarning, match="softmax is inside") as caught:
+        results = evaluate(counted, [(x[:30], y[:30]), (x[30:], y[30:])])
+    assert [Path(one.filename) for one in caught] == [Path(__file__)]
+    assert counted.forward_images == 40
+    by_hand = {one.check: one for one in preflight(counted, x, y)}["outputs"]
+    assert results.records[0]["preflight"] == [by_hand.record]
+    (found,) = evaluate(_net(), (x, y)).records[0]["preflight"]
+    assert (found["check"], found["state"]) == ("outputs", "ok")
+
+
+def test_with_a_ledger_the_warning_is_left_to_who_keeps_it(tmp_path: Path) -> None:
+    rng = torch.Generator().manual_seed(0)
+    net = _net(nn.Softmax(dim=1))
+    results = evaluate(net, _data(), rng=rng, ledger=Ledger(folder=tmp_path / "kept"))
+    assert results.records[0]["preflight"][0]["state"] == "warn"
+
+
+def test_the_first_image_that_is_off_is_named() -> None:
+    x, y = _data(40)
+    x[33, 0, 1, 1] = torch.nan
+    with pytest.raises(InputError, match="The first is image 33, counted from 0"):
+        evaluate(_net(), [(x[:30], y[:30]), (x[30:], y[30:])])
+    with pytest.raises(InputError, match="The first is image 3, counted from 0"):
+        preflight(_net(), x[30:], y[30:])
+
+
+def test_a_model_of_other_channels_is_told_beside_the_images() -> None:
+    sentence = r"model must take images of shape \(6, 3, 8, 8\).* it failed: .* \(N, 1, H, W\)"
+    with pytest.raises(InputError, match=sentence):
+        preflight(digits_net(width=4), torch.rand(6, 3, 8, 8), torch.arange(6))

@@ -325,7 +325,10 @@ def test_where_nearly_nothing_is_right_nothing_passes_for_want_of_it(
     assert len(found.of("SKIP")) == 13
     reasons = {check.sentence for check in found.of("SKIP")}
     assert reasons == {f"Too few images that the model gets right: {right} of the 20 needed."}
-    assert f"gets {right} of {N} images right, of 20 needed" in found.paragraph()
+    much = "Too little" if right else "Nothing"
+    head = f"Masking verdict: WARN. {much} could be attacked (linf 0.1): The model gets {right} of"
+    assert found.paragraph().startswith(f"{head} {N} images right, of 20 needed: too few")
+    assert found.paragraph().count("too few to attack") == 1
     assert (
         "huge eps, larger eps, doubled steps, loss plateau, silent success, " in found.paragraph()
     )

@@ -114,6 +114,10 @@ def test_a_budget_in_l2_fills_searches_in_l2_and_steps_fill_any() -> None:
     [
         ("pgd", "give eps, such as 'pgd"),
         ("pgdd(eps=0.1)", "Did you mean pgd?"),
+        ("cw-l2", "got 'cw-l2'. Did you mean cw_l2?"),
+        ("pgd-20", "got 'pgd-20'. Did you mean pgd?"),
+        ("mi-fgsm(eps=0.1)", "got 'mi-fgsm'. Did you mean mi_fgsm?"),
+        ("pgd(eps=-0.1-0.1)", "must be a name with keyword arguments"),
         ("pgd(epss=0.1)", "Did you mean eps?"),
         ("pgd(eps=8, step_size=1/255, steps=1)", "did you mean 8/255?"),
         ("fgsm(eps=fgsm(eps=1))", "`eps` must be a number or a word"),

@@ -75,13 +75,14 @@ def test_a_method_is_told_what_concerns_it_in_one_line(method: str, named: list[
     line = warning(chosen)
     assert "\n" not in line
     assert bool(line) == bool(named)
+    assert line.endswith("(see `vicinal list failures`)") == bool(named)
     assert all(name in line for name in named)
 
 
 def test_the_same_sentence_in_other_words_is_known_too() -> None:
     scatter = recipe("avmixup/cifar10-wrn-28-10", method="fs-avmixup")
     assert "Feature Scatter + AVmixup" in warning(scatter)
-    assert "Feature Scatter, " not in warning(scatter)
+    assert "Feature Scatter claims" not in warning(scatter)
     madry_la = {"objective.labels": "Bilateral", "objective.steps": 7}
     assert "29.35" in warning(recipe(FAMILY, method="pgd-10", overrides=madry_la))
 
@@ -89,3 +90,10 @@ def test_the_same_sentence_in_other_words_is_known_too() -> None:
 def test_an_objective_within_awp_is_known() -> None:
     over = {"objective": "AWP", "objective.objective": "FeatureScatter"}
     assert "36.64" in warning(recipe(FAMILY, overrides=over))
+
+
+def test_what_nobody_has_measured_is_expected_and_not_known() -> None:
+    assert warning(recipe(FAMILY, method="alps")).startswith(
+        "expected failure of this method, accuracy in %: ALPS claims 55.4 under PGD-10 at 4/255; "
+    )
+    assert warning(recipe(FAMILY, method="mtlat")).startswith("known failure of this method")

@@ -310,12 +310,12 @@ def test_a_precision_that_is_chosen_by_the_machine_is_told_and_decides(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attacks: dict[str, Attack] = {"pgd": PGD(eps=0.1, step_size=0.1, steps=1, precision="auto")}
-    monkeypatch.setattr("vicinal.evaluation.threat.fast_precision", lambda device: "bf16")
+    monkeypatch.setattr("vicinal.attacks.levers.fast_precision", lambda device: "bf16")
     found = job.run(_job(tmp_path, attacks=attacks)).records
     assert found[-1]["parameters"]["precision"] == "bf16"
     device = torch.device("cpu")
     keys = keys_of(attacks, device=device)
-    monkeypatch.setattr("vicinal.evaluation.threat.fast_precision", lambda device: "fp32")
+    monkeypatch.setattr("vicinal.attacks.levers.fast_precision", lambda device: "fp32")
     assert keys_of(attacks, device=device) != keys
 
 

@@ -50,9 +50,13 @@ def test_what_was_judged_otherwise_is_told() -> None:
     (table,), notes = beside_tables(beside({"a": judged(8), "b": judged(8, n=20)}))
     assert {row[1] for row in table.rows} == {"10, 20"}
     assert "fog, b: images 20, not 10; not to be compared." in notes
-    assert any(note.startswith("mean, b: images 20") for note in notes)
+    assert all(
+        f"{row}, b: images 20, not 10; not to be compared." in notes for row, *_ in table.rows
+    )
     _, notes = beside_tables(beside({"a": judged(8), "b": judged(8, files="cifar10-c")}))
-    assert "fog, b: files cifar10-c, not none; not to be compared." in notes
+    for row in ("fog", "snow", "mean", "R"):
+        assert f"{row}, b: files cifar10-c, not none; not to be compared." in notes
+    assert not any(note.startswith("clean") for note in notes)
 
 
 def test_an_evaluation_that_a_kill_cut_short_does_not_count() -> None:

@@ -142,11 +142,19 @@ def train(task: Training) -> None:
         method=task.method,
         scale=task.scale,
         seed=task.seed,
-        overrides=task.overrides,
+        overrides=_as_planned(task),
         run_dir=task.run_dir,
         device=task.device,
         progress=False,
     )
+
+
+def _as_planned(task: Training) -> dict[str, Any]:
+    """Ask for the scale's subset by name: a smaller set would give a run of another recipe."""
+    planned = files.recipe(
+        task.recipe, method=task.method, scale=task.scale, overrides=task.overrides
+    )
+    return {"train_subset": planned.train_subset, **task.overrides}
 
 
 def is_trained(run_dir: Path, recipe: Recipe) -> bool:

@@ -82,7 +82,7 @@ def reproduce(
         data_dir: Where the data sets lie, a folder; rows whose set is not there say "no data".
         out: Where run folders and results lie.
         controls: Whether to add ALPS's controls: mixing alone, label alone.
-        only: The rows to run, by key; all when empty. Finished ones of the others are shown too.
+        only: The rows to run, by key; all when empty. The records are of all rows.
         models: The nets to run, such as "preactresnet18"; all when empty.
         overrides: Fields of every recipe by dotted name, such as {"epochs": 1}.
         device: "auto", "cpu", "cuda" or "mps".

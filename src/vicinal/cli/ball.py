@@ -77,12 +77,13 @@ def attacks_of(args: argparse.Namespace, *, device: str) -> dict[str, Attack]:
         InputError: If a text is no attack, or leaves out a radius that the one at hand cannot fill.
     """
     from vicinal.recipes import foreign, judge
-    from vicinal.recipes.calls import read_call, write_call
+    from vicinal.recipes.attack_words import read_attack
+    from vicinal.recipes.calls import write_call
 
     found: dict[str, Attack] = {}
     eps = eps_of(args)
     for text in args.attack:
-        given = read_call(text)
+        given = read_attack(text)
         call = _in_norm(given, args.norm)
         spelled = text if call == given else write_call(call)
         own = eps is not None and _norm_of(call) in {None, args.norm}

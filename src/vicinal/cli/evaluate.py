@@ -107,7 +107,10 @@ def _add_attacks(parser: argparse.ArgumentParser) -> None:
         help="attacks by the dozen: each paper's own, strong ones in minutes, or all",
     )
     parser.add_argument(
-        "--budget", metavar="TIME", help="take of the suite what fits, such as 10min"
+        "--budget",
+        metavar="TIME",
+        help="take of the suite what fits, such as 10min; clean images, --attack and --verdict "
+        "are not in it",
     )
     parser.add_argument(
         "--only", metavar="NAMES", help="take of the suite these, such as pgd-20,fgsm"

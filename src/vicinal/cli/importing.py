@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -62,9 +63,26 @@ def _attribute(module: str, name: str) -> Any:  # ruff: ignore[any-type] — any
             f"`--model` names the module {module}, which cannot be imported here: {error}."
         ) from error
     if not hasattr(found, name):
-        near = suggest(name, [word for word in dir(found) if not word.startswith("_")])
+        near = suggest(name, _models(found))
         raise InputError(f"`--model`: the module {module} has no {name}.{near[:200]}")
     return getattr(found, name)
+
+
+def _models(module: ModuleType) -> list[str]:
+    """Name what may give a model: what is defined there or in its package, not what it imports."""
+    from torch import nn
+
+    package = module.__name__.partition(".")[0]
+    return [
+        name
+        for name, thing in vars(module).items()
+        if not name.startswith("_")
+        and (isinstance(thing, nn.Module) or (callable(thing) and _home(thing) == package))
+    ]
+
+
+def _home(thing: object) -> str:
+    return str(getattr(thing, "__module__", "")).partition(".")[0]
 
 
 # ruff: ignore[any-type] — anything of anybody's

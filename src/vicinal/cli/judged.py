@@ -89,12 +89,36 @@ def job_of(args: argparse.Namespace) -> tuple[Job, Suite | None, Extras | None]:
         job = replace(job, folder=folder_of(args))
     else:
         job = _foreign(args, named, device=where)
+    _check_folder(args, job)
     source = _source(args, device=where)
     job, chosen = _with_suite(args, job, source)
     extras = _extras(args, job, source)
     if args.robustbench is not None:
         check_once({"parameters": parameters(attack)} for attack in job.attacks.values())
     return (job if extras is None else replace(job, extras=extras.wanted)), chosen, extras
+
+
+_MODEL = ("recipe", "method", "objective", "scale", "train_seed", "model", "weights")
+"""What says in a record which model it is about."""
+
+
+def _check_folder(args: argparse.Namespace, job: Job) -> None:
+    """Refuse to put the records of a model beside those of another."""
+    from vicinal import records
+    from vicinal.recipes.job import RESULTS
+
+    file = job.folder / RESULTS
+    if job.folder == _path(args.run_dir) or not file.is_file():
+        return
+    for there in records.read(file):
+        known = there if there.get("kind") == "evaluation" else {}
+        for key in _MODEL:
+            if key in known and known[key] != job.facts.get(key):
+                raise InputError(
+                    f"`--out` must be a folder of its own for each model; {job.folder} holds "
+                    f"records of one with another {key}: {known[key]}, not "
+                    f"{job.facts.get(key)}. Did you mean another --out?"
+                )
 
 
 def _foreign(args: argparse.Namespace, named: dict[str, Attack], *, device: str) -> Job:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vicinal.cli import dry_run
 from vicinal.cli.dry_run import add_dry_run
@@ -41,7 +42,7 @@ stopped. Tables with the same --out share their trained nets. A row whose data s
 OUT then holds
   <dataset>-<model>-<scale>/<method>-seed<k>/   a run folder per net, with its results.jsonl
   <table>-<scale>.jsonl                         one record per number
-  <table>-<scale>.md, <table>-<scale>.html      the table, to read
+  <table>-<scale>.md, <table>-<scale>.html      the table, to read, all its rows
 """
 
 
@@ -95,10 +96,13 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
         "--controls", action="store_true", help="add rows: ALPS's mixing alone, its label alone"
     )
     parser.add_argument(
-        "--only", metavar="KEYS", default="", help="run these rows only, such as alps,erm"
+        "--only", metavar="KEYS", default="", help="run and print these rows only, such as alps,erm"
     )
     parser.add_argument(
-        "--models", metavar="NAMES", default="", help="run these nets only, such as preactresnet18"
+        "--models",
+        metavar="NAMES",
+        default="",
+        help="run and print these nets only, such as preactresnet18",
     )
     parser.add_argument(
         "--n",
@@ -147,7 +151,7 @@ def run(args: argparse.Namespace) -> int:
         for record in result.records:
             print(line(record))
     else:
-        _print(result, pages)
+        _print(result, pages, asked=_asked(result, args))
     for task, why in result.failures.items():
         told.print(f"failed: {task}: {why}", markup=False, highlight=False, soft_wrap=True)
     return 1 if result.failures else 0
@@ -168,14 +172,18 @@ def _campaign(args: argparse.Namespace, told: Console) -> TableResult:
             data_dir=args.data_dir,
             out=args.out,
             controls=args.controls,
-            only=[key for key in args.only.split(",") if key],
-            models=[name for name in args.models.split(",") if name],
+            only=_named(args.only),
+            models=_named(args.models),
             overrides=_overrides(args),
             device=args.device,
             download=args.download,
             progress=display or Lines(told),
             command=shlex.join(["vicinal", *sys.argv[1:]]),
         )
+
+
+def _named(words: str) -> list[str]:
+    return [word for word in words.split(",") if word]
 
 
 def _write_pages(result: TableResult) -> list[Path]:
@@ -191,17 +199,28 @@ _ANY = 10_000
 """A width that no table has."""
 
 
-def _print(result: TableResult, pages: list[Path]) -> None:
+def _asked(result: TableResult, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Choose the records of the rows and nets that the options name; the files keep all."""
+    keys, nets = _named(args.only), _named(args.models)
+    return [
+        record
+        for record in result.records
+        if (not keys or record.get("key") in keys)
+        and (not nets or str(record.get("model")).lower() in nets)
+    ]
+
+
+def _print(result: TableResult, pages: list[Path], *, asked: Sequence[dict[str, Any]]) -> None:
     from rich.console import Console
 
     from vicinal.report import rich_tables
     from vicinal.report.tables import notes, title
 
-    console, tables = Console(), rich_tables(result.records)
+    console, tables = Console(), rich_tables(asked)
     usual = console.width if console.is_terminal else 120
     # Narrower, numbers would go: a table that is too wide for the terminal is folded by it.
     needed = (Console(width=_ANY).measure(table).maximum for table in tables)
-    console = Console(width=max(usual, *needed))
+    console = Console(width=max([usual, *needed]))
     console.print(title(result.records), style="bold", highlight=False)
     for table in tables:
         console.print()

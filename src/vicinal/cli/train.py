@@ -33,6 +33,7 @@ _EPILOG = """any field of the recipe can be given, with dots for the fields of a
   torchrun --nproc-per-node 2 -m vicinal train alps/cifar10-preactresnet18 --data-dir DIR
 
 scales: smoke (seconds, on bundled digits), small (minutes on a CPU), medium, full (the paper's).
+A set of your own (npz, image-folder) with fewer images than small's 10,000 is trained on whole.
 A run folder holds recipe.yaml, metrics.jsonl, checkpoint.pt, weights.safetensors and
 environment.json. Ctrl-C leaves a run that --resume, or the same command, takes further.
 """
@@ -106,21 +107,8 @@ def run(args: argparse.Namespace) -> int:
     default_threads(args, recipes.recorded_threads(folder) or usual)
     if args.dry_run:
         return dry_run.training(chosen, folder, args)
-    _warn(chosen)
-    steps = recipes.stream if args.json else recipes.follow
-
-    def work() -> Record | None:
-        records = steps(
-            chosen,
-            run_dir=folder,
-            data_dir=args.data_dir,
-            device=args.device,
-            tensorboard=args.tensorboard,
-        )
-        return _last(records, as_json=args.json)
-
     try:
-        last = fetched(work, args, dataset=chosen.dataset, folder=folder)
+        last = _trained(chosen, folder, args)
     except data.MissingData as error:
         told = str(error).replace("`data_dir`", "`--data-dir`")
         raise InputError(f"{told} `--scale smoke` needs none.") from None
@@ -133,13 +121,39 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _warn(chosen: Recipe) -> None:
-    """Say once, on stderr, what stronger attacks are known to leave of the method."""
+def _trained(chosen: Recipe, folder: Path, args: argparse.Namespace) -> Record | None:
+    """Train, and return the last epoch's record, if there was one to do."""
+    from vicinal import recipes
+    from vicinal.recipes import own_set
     from vicinal.recipes.failures import warning
+    from vicinal.recipes.folder import data_folder
 
-    line = warning(chosen)
-    if line and speaker() == "vicinal":
-        print(f"vicinal: {line}", file=sys.stderr)
+    steps = recipes.stream if args.json else recipes.follow
+
+    def work() -> Record | None:
+        lines: list[str] = []
+        fitted = chosen
+        if args.resume is None:
+            where = data_folder(folder, args.data_dir)
+            fitted = own_set.fitted(chosen, given=args.fields, data_dir=where, tell=lines.append)
+        records = steps(
+            fitted,
+            run_dir=folder,
+            data_dir=args.data_dir,
+            device=args.device,
+            tensorboard=args.tensorboard,
+            begin=lambda: _begin([*lines, warning(fitted)]),
+        )
+        return _last(records, as_json=args.json)
+
+    return fetched(work, args, dataset=chosen.dataset, folder=folder)
+
+
+def _begin(lines: list[str]) -> None:
+    """Say once, on stderr, what is trained on, and what stronger attacks leave of the method."""
+    for line in lines:
+        if line and speaker() == "vicinal":
+            print(f"vicinal: {line}", file=sys.stderr)
 
 
 def _chosen(args: argparse.Namespace) -> tuple[Recipe, Path]:

@@ -8,10 +8,39 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from vicinal._checks import InputError, count
+from vicinal._checks import InputError, count, images
 from vicinal._typing import Batch, Batches, Model
 
-__all__ = ["first", "on_device"]
+__all__ = ["checked", "first", "on_device"]
+
+
+def checked(x: Tensor, *, before: int = 0) -> Tensor:
+    """Check images; where some pixels are off, say in which image first.
+
+    Args:
+        x: Images, shape (N, C, H, W).
+        before: How many images there were in the batches before.
+
+    Returns:
+        The images.
+
+    Raises:
+        InputError: If they are no images in [0, 1].
+
+    Example:
+        >>> checked(torch.rand(2, 1, 4, 4)).shape
+        torch.Size([2, 1, 4, 4])
+    """
+    try:
+        return images(x)
+    except InputError as error:
+        if not isinstance(x, Tensor) or x.ndim != 4 or not x.numel() or not x.is_floating_point():
+            raise
+        off = ~((x >= 0) & (x <= 1)).flatten(1).all(dim=1)
+        if bool(off.all()):
+            raise
+        place = before + int(off.nonzero()[0])
+        raise InputError(f"{error} The first is image {place}, counted from 0.") from None
 
 
 def on_device(data: Batch | Batches, model: Model) -> Iterator[Batch]:

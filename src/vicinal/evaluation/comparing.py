@@ -27,6 +27,9 @@ LEVEL = 0.05
 
 _SETTING = ("dataset", "split")
 
+_MODEL = ("recipe", "scale", "train_seed", "model", "weights")
+"""Where a record says which model was judged; not everything stands in each."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
@@ -107,6 +110,7 @@ def compared(found: Mapping[str, Sequence[Record]]) -> Comparison:
     if len(names) < 2:
         raise InputError("a comparison must have at least two evaluations; give several.")
     last = {name: _last(found[name]) for name in names}
+    _check_models(found)
     _check_data(last)
     attacks = list(dict.fromkeys(attack for name in names for attack in last[name]))
     rows = {attack: _row([last[name].get(attack) for name in names]) for attack in attacks}
@@ -145,6 +149,18 @@ def _transfers(parameters: Any) -> bool:  # ruff: ignore[any-type] — of JSON
     if not isinstance(parameters, Mapping):
         return False
     return "source" in parameters or any(map(_transfers, parameters.values()))
+
+
+def _check_models(found: Mapping[str, Sequence[Record]]) -> None:
+    """Refuse a model that does not exist: some of its records are of one, some of another."""
+    for name, records in found.items():
+        for key in _MODEL:
+            told = list(dict.fromkeys(one[key] for one in records if key in one))
+            if len(told) > 1:
+                raise InputError(
+                    f"{name} must hold the records of one model; it has those of two, by their "
+                    f"{key}: {told[0]!r} and {told[1]!r}. Judge each into its own folder: --out."
+                )
 
 
 def _check_data(last: Mapping[str, Mapping[str, Record]]) -> None:

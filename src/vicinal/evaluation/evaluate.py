@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -12,14 +13,15 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from vicinal._checks import InputError, images, labels, logits
+from vicinal._checks import InputError, labels, logits
 from vicinal._typing import Attack, Batch, Batches, Model, Passes
+from vicinal.evaluation.batches import checked
 from vicinal.evaluation.corrupted import KeyedCorruption, chosen, corrupted
 from vicinal.evaluation.identity import source_of
 from vicinal.evaluation.ledger import Images, Ledger, content
 from vicinal.evaluation.packing import prints
 from vicinal.evaluation.pieces import Pieces, Wrap, with_source
-from vicinal.evaluation.preflight import asked, device_of
+from vicinal.evaluation.preflight import asked, device_of, outputs
 from vicinal.evaluation.results import CLEAN, WORST, Results, Verdicts
 from vicinal.evaluation.streams import Streams
 from vicinal.evaluation.threat import Threat, about, check_inside, threat_of
@@ -45,6 +47,9 @@ def evaluate(
     Top-5 error, calibration and the accuracy of each class come from the same passes.
 
     The model is judged in eval mode and left as it was: mode, BatchNorm statistics, gradients.
+    Where the logits of the clean images are probabilities, which attacks by gradients climb badly,
+    it warns, and the clean record says so (`preflight`); with a ledger, only the record does.
+
     Batches are moved to the model's device; one that does not fit in its memory is attacked as a
     whole all the same, with the same draws, while the model takes it piece by piece (`pieces`).
 
@@ -104,10 +109,20 @@ def evaluate(
             found = corrupted(model, data, corruptions=corruptions, rng=rng, report=report)
     desk.streams.close()
     verdicts = {name: _joined(found) for name, found in parts.items()}
+    _warn(verdicts[CLEAN], quiet=ledger is not None)
     for name, attack in named.items():
         said = replace(about(attack, device=device), source=source_of(attack))
         verdicts[name] = replace(verdicts[name], about=said)
     return Results(verdicts=verdicts, threat=threat, corruptions=found)
+
+
+def _warn(clean: Verdicts, *, quiet: bool) -> None:
+    """Say what weakens attacks; who keeps a ledger has asked `preflight` and says so itself."""
+    if quiet or clean.logits is None:
+        return
+    found = outputs(clean.logits)
+    if found.state == "warn":
+        warnings.warn(found.words, UserWarning, stacklevel=3)
 
 
 _CORRUPTIONS = "corruptions"
@@ -192,9 +207,11 @@ def _check_attack(attack: object) -> None:
 
 
 def _batches(data: Batch | Batches, device: torch.device) -> Iterator[Batch]:
+    before = 0
     for x, y in _pairs(data):
-        images(x)
+        checked(x, before=before)
         labels(y, n=x.shape[0])
+        before += x.shape[0]
         yield x.to(device), y.to(device)
 
 

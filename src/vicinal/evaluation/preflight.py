@@ -14,11 +14,21 @@ import torch
 from torch import Tensor
 
 from vicinal import _checks
-from vicinal._checks import InputError
+from vicinal._checks import InputError, NotFinite
 from vicinal._typing import Model
+from vicinal.evaluation.batches import checked
 from vicinal.gradients import clean_logits
 
-__all__ = ["Finding", "Unfit", "asked", "device_of", "off_simplex", "preflight", "simplex_slack"]
+__all__ = [
+    "Finding",
+    "Unfit",
+    "asked",
+    "device_of",
+    "off_simplex",
+    "outputs",
+    "preflight",
+    "simplex_slack",
+]
 
 _IMAGES = 16
 _TOLERANCE = 1e-3
@@ -79,7 +89,7 @@ def preflight(
 
     Cost: three forward passes of at most 16 images.
     """
-    few, some = _checks.images(x)[:_IMAGES], y[:_IMAGES]
+    few, some = checked(x)[:_IMAGES], y[:_IMAGES]
     _checks.labels(y, n=len(x))
     device = device_of(model)
     dtype = _dtype(model, x)
@@ -93,7 +103,7 @@ def preflight(
         Finding(check="shape", state="ok", words=f"it takes images of {tuple(x.shape[1:])}."),
         _classes(z, y, num_classes),
         _mode(model),
-        _outputs(z),
+        outputs(z),
         _deterministic(z, again),
         _batch(z, again, alone),
     ]
@@ -111,13 +121,16 @@ def asked(model: Model, x: Tensor) -> Tensor:
 
     Raises:
         Unfit: If it failed.
+        NotFinite: If it says itself that it gave NaN or infinity.
         OutOfMemoryError: If memory ran out, as torch says it.
     """
     try:
         return clean_logits(model, x)
     except torch.OutOfMemoryError:
         raise
-    except (RuntimeError, NotImplementedError) as error:
+    except (NotFinite, Unfit):
+        raise
+    except (RuntimeError, NotImplementedError, InputError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise Unfit(
             f"the model must take images of shape {tuple(x.shape)}, {x.dtype}, on {x.device}; it "
@@ -229,7 +242,19 @@ def simplex_slack(n: int) -> float:
     return 1e-2 if n >= _HANDFUL else _TOLERANCE
 
 
-def _outputs(z: Tensor) -> Finding:
+def outputs(z: Tensor) -> Finding:
+    """Tell whether a model returns logits.
+
+    Args:
+        z: What it gave, shape (N, K).
+
+    Returns:
+        The finding; a warning where they are probabilities.
+
+    Example:
+        >>> outputs(torch.tensor([[0.25, 0.75], [1.0, 0.0]])).state
+        'warn'
+    """
     z = z.detach().double()
     logs = torch.logsumexp(z, dim=1).abs().max() < _TOLERANCE
     if off_simplex(z) < simplex_slack(len(z)):

@@ -13,6 +13,7 @@ from vicinal import records
 from vicinal._checks import InputError, suggest
 from vicinal.evaluation.corruption_results import CorruptionResults
 from vicinal.evaluation.packing import fingerprint
+from vicinal.evaluation.preflight import outputs
 from vicinal.evaluation.scores import (
     about_fields,
     per_class_fields,
@@ -273,6 +274,7 @@ class Results:
             **({} if images is None else {"images": images}),
             **(score_fields(*clean) if clean is not None and name == CLEAN else {}),
             **(per_class_fields(self.per_class(name)) if clean is not None else {}),
+            **({"preflight": [outputs(clean[0]).record]} if clean and name == CLEAN else {}),
         }
 
     def _distance(self, name: str) -> Record:

@@ -15,6 +15,7 @@ check PASS, WARN or FAIL, with its figures. It can find masking; it cannot prove
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import starmap
@@ -111,14 +112,13 @@ class Verdict:
         Returns:
             Plain text, one line.
         """
-        looked, passed = len(self.checks) - len(self.of("SKIP")), len(self.of("PASS"))
         said = [
-            f"Masking verdict: {self.status}. Of {looked} checks on {self.n} images "
-            f"({self.threat}) {passed} passed.",
+            f"Masking verdict: {self.status}. {self._count()}",
             *(
                 f"{status}, {check.name}: {check.sentence}"
                 for status in ("FAIL", "WARN")
                 for check in self.of(status)
+                if check is not self._lacking
             ),
         ]
         missing: dict[str, list[str]] = {}
@@ -128,6 +128,22 @@ class Verdict:
         if self.status == "PASS":
             said.append("That finds no sign of masking, which is no proof that there is none.")
         return " ".join(said)
+
+    def _count(self) -> str:
+        looked, passed = len(self.checks) - len(self.of("SKIP")), len(self.of("PASS"))
+        if self._lacking is None:
+            return f"Of {looked} checks on {self.n} images ({self.threat}) {passed} passed."
+        much = "Too little" if self._lacking.figures["right"] else "Nothing"
+        return (
+            f"{much} could be attacked ({self.threat}): {self._lacking.sentence} Of the "
+            f"{looked - 1} checks that were possible all the same {passed} passed."
+        )
+
+    @property
+    def _lacking(self) -> Check | None:
+        """The check that warns of too few images to attack."""
+        warned = (check for check in self.of("WARN") if check.name == symptoms.ENOUGH)
+        return next(warned, None)
 
     @property
     def record(self) -> Record:
@@ -286,7 +302,10 @@ def _run(
     left = {k: _followed(k, attack) for k, attack in built.items() if k not in there}
     if ledger is not None:
         ledger = replace(ledger, keys=keys_of(left, device=device_of(model)))
-    run = evaluate(model, data, attacks=left, rng=rng, report=report, ledger=ledger)
+    with warnings.catch_warnings():
+        # Probabilities in place of logits are a check of the verdict.
+        warnings.filterwarnings("ignore", message="the model returns probabilities")
+        run = evaluate(model, data, attacks=left, rng=rng, report=report, ledger=ledger)
     found = dict(run.verdicts)
     for name in left:
         if left[name] is not built[name]:

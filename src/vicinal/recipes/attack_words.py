@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +21,7 @@ from vicinal.recipes.calls import Call, Value, read_call, write_call
 from vicinal.recipes.resolve import is_plain
 from vicinal.recipes.schema import Evaluation
 
-__all__ = ["describe", "parse_attack", "spec"]
+__all__ = ["describe", "parse_attack", "read_attack", "spec"]
 
 _BUDGET = ("eps", "step_size", "steps")
 
@@ -52,7 +53,30 @@ def parse_attack(
         >>> parse_attack("pgd(eps=4/255, step_size=1/255, steps=10)").steps
         10
     """
-    return _attack(read_call(text), _Given(budget=budget, norm=norm, load=load))
+    return _attack(read_attack(text), _Given(budget=budget, norm=norm, load=load))
+
+
+def read_attack(text: str) -> Call:
+    """Read an attack's name with its arguments, as `read_call` does.
+
+    Args:
+        text: Such as "pgd(eps=4/255)".
+
+    Returns:
+        Name and arguments.
+
+    Raises:
+        InputError: If it is none. The names of a suite's attacks, such as pgd-20, are not: a hyphen
+            is a minus here.
+
+    Example:
+        >>> read_attack("fgsm").name
+        'fgsm'
+    """
+    name = text.partition("(")[0].strip()
+    if re.fullmatch(r"[A-Za-z]\w*(-\w+)+", name):
+        choice("attack", name, ATTACKS)
+    return read_call(text)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -96,5 +96,11 @@ def warning(recipe: Recipe) -> str:
         The line; empty where nothing is known.
     """
     found = failures_of(recipe.objective.model_dump())
-    told = "; ".join(f"{k.method}, {k.claimed} -> {k.strong} ({k.source})" for k in found)
-    return f"known of this method under stronger attacks: {told}" if told else ""
+    if not found:
+        return ""
+    sort = "known" if any(known.kind == "failure" for known in found) else "expected"
+    each = (f"{k.method} claims {k.claimed}; stronger attacks: {k.strong}" for k in found)
+    return (
+        f"{sort} failure of this method, accuracy in %: {' | '.join(each)} "
+        "(see `vicinal list failures`)"
+    )

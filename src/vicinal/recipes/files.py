@@ -24,7 +24,7 @@ from vicinal.recipes.resolve import accepts, complete, explicit, fill_in, known_
 from vicinal.recipes.scaling import scaled
 from vicinal.recipes.schema import Recipe, read_recipe
 
-__all__ = ["CUSTOM", "SCALES", "methods", "names", "read", "recipe", "write"]
+__all__ = ["CUSTOM", "SCALES", "methods", "names", "read", "recipe", "scale_fields", "write"]
 
 SCALES = ("smoke", "small", "medium", "full")
 """From seconds on bundled digits to the paper's own setting; `recipes/scales.yaml`."""
@@ -124,6 +124,22 @@ def _scale(scale: str, base: Mapping[str, Any], rows: Mapping[str, Any]) -> dict
     if shorter and any(_attacks(base, row) for row in rows.values()):
         return {**scales[scale], **shorter}
     return scales[scale]
+
+
+def scale_fields(scale: str) -> dict[str, Any]:
+    """Read what a scale lays over a recipe.
+
+    Args:
+        scale: "smoke", "small", "medium" or "full".
+
+    Returns:
+        Its fields; where a row attacks, the scale's runs may be shorter.
+
+    Example:
+        >>> scale_fields("small")["train_subset"], scale_fields("full")
+        (10000, {})
+    """
+    return _packaged("scales.yaml")[choice("scale", scale, SCALES)]
 
 
 def _attacks(base: Mapping[str, Any], row: Mapping[str, Any]) -> bool:

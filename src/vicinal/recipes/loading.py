@@ -14,6 +14,7 @@ import torch
 
 from vicinal import data, engine
 from vicinal._checks import InputError
+from vicinal.recipes import files
 from vicinal.recipes.schema import Augment, Part, Recipe
 
 __all__ = [
@@ -135,7 +136,7 @@ def splits(recipe: Recipe, images: Images) -> tuple[Piece, Piece | None]:
     whole, n = images.train, recipe.validation
     if n is None and recipe.train_subset is None:
         return whole, None
-    rows = _trained_on(whole, recipe.train_subset)
+    rows = _trained_on(whole, recipe)
     if n is None:
         return _rows(whole, rows), None
     if n >= len(whole):
@@ -148,13 +149,17 @@ def splits(recipe: Recipe, images: Images) -> tuple[Piece, Piece | None]:
     return _rows(whole, kept), _rows(whole, held)
 
 
-def _trained_on(split: Piece, n: int | None) -> torch.Tensor:
+def _trained_on(split: Piece, recipe: Recipe) -> torch.Tensor:
+    n = recipe.train_subset
     if n is None:
         return torch.arange(len(split))
     try:
         return data.balanced_rows(split, n)
     except InputError as error:
-        raise InputError(str(error).replace("`n`", "`train_subset`")) from None
+        wrong = str(error).replace("`n`", "`train_subset`")
+        usual = files.scale_fields(recipe.scale).get("train_subset")
+        hint = f" {n} is what scale {recipe.scale} has: give another, or none for all images."
+        raise InputError(wrong + (hint if n == usual else "")) from None
 
 
 def _held_out(y: torch.Tensor, trained: torch.Tensor, n: int, *, seed: int) -> torch.Tensor:

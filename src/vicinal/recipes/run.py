@@ -28,7 +28,7 @@ from torch import nn
 from vicinal import engine, records
 from vicinal._checks import InputError
 from vicinal.objectives import ManifoldMixUp
-from vicinal.recipes import files, loading, resolve
+from vicinal.recipes import files, loading, own_set, resolve
 from vicinal.recipes.device import pick_device
 from vicinal.recipes.folder import (
     data_folder,
@@ -86,6 +86,9 @@ def train(
 ) -> Run:
     """Train one method of a recipe into a run folder, or go on with what lies there.
 
+    Somebody's own set ("npz", "image-folder") with fewer images than the scale's subset is trained
+    on whole; a `train_subset` among the overrides that it does not have is an error.
+
     Args:
         recipe: The recipe's name, such as "alps/cifar10-preactresnet18", or a `.yaml` file.
         data_dir: Where the data sets lie; bundled ones need none.
@@ -118,6 +121,8 @@ def train(
         recipe, method=method, preset=preset, scale=scale, seed=seed, overrides=overrides
     )
     folder = default_folder(chosen) if run_dir is None else Path(run_dir)
+    where = data_folder(folder, data_dir)
+    chosen = own_set.fitted(chosen, given=overrides or (), data_dir=where)
     steps = follow if progress else stream
     return _finish(
         steps(chosen, run_dir=folder, data_dir=data_dir, device=device, tensorboard=tensorboard),
@@ -162,6 +167,15 @@ def _finish(steps: Iterator[Record], folder: Path) -> Run:
     return Run(path=folder, recipe=files.read(folder / "recipe.yaml"), metrics=metrics)
 
 
+def _nothing() -> None:
+    pass
+
+
+def _is_left(run_dir: Path) -> bool:
+    """Tell whether there is something left to train: the weights are written last."""
+    return not (run_dir / engine.WEIGHTS).is_file()
+
+
 def follow(
     recipe: Recipe,
     *,
@@ -169,6 +183,7 @@ def follow(
     data_dir: str | Path | None = None,
     device: str = "auto",
     tensorboard: bool = False,
+    begin: Callable[[], None] = _nothing,
 ) -> Iterator[Record]:
     """Train a resolved recipe as `stream` does, with a progress bar on stderr.
 
@@ -178,6 +193,7 @@ def follow(
         data_dir: Where the data sets lie.
         device: "auto", "cpu", "cuda" or "mps".
         tensorboard: Whether to write scalars for TensorBoard into the folder.
+        begin: Called once before the first epoch that is left to do; never if none is.
 
     Yields:
         One record per epoch.
@@ -187,7 +203,10 @@ def follow(
         recipe, run_dir=run_dir, data_dir=data_dir, device=device, tensorboard=tensorboard
     )
     with _opened(job, run_dir, data_dir=data_dir):
-        if not engine.processes().first:
+        left = _is_left(run_dir)
+        if left:
+            begin()
+        if not left or not engine.processes().first:
             yield from _epochs(job, run_dir=run_dir, report=None)
             return
         done = len(records.read(run_dir / engine.METRICS))
@@ -205,6 +224,7 @@ def stream(
     device: str = "auto",
     report: Callable[[int, int], None] | None = None,
     tensorboard: bool = False,
+    begin: Callable[[], None] = _nothing,
 ) -> Iterator[Record]:
     """Train a resolved recipe, yielding one record per epoch as it ends.
 
@@ -215,6 +235,7 @@ def stream(
         device: "auto", "cpu", "cuda" or "mps".
         report: Called after every step with (steps done, steps of the epoch).
         tensorboard: Whether to write scalars for TensorBoard into the folder.
+        begin: Called once before the first epoch that is left to do; never if none is.
 
     Yields:
         Records with `epoch` (from 1) and `loss`; those of epochs already done are not repeated.
@@ -223,6 +244,8 @@ def stream(
         recipe, run_dir=run_dir, data_dir=data_dir, device=device, tensorboard=tensorboard
     )
     with _opened(job, run_dir, data_dir=data_dir):
+        if _is_left(run_dir):
+            begin()
         yield from _epochs(job, run_dir=run_dir, report=report)
 
 

@@ -154,7 +154,8 @@ def _corruptions(found: Mapping[str, Any], notes: list[str]) -> list[Section]:
         for name, *words in _means(means)
         if any(word != NOTHING for word in words)
     ]
-    notes += _unlike(means, models, "mean")
+    shown = {row[0] for row in rows}
+    notes += [note for name in _MEANS if name in shown for note in _unlike(means, models, name)]
     if any(row[0].endswith(" *") for row in rows):
         notes.append("* not the published corruption: in no mean.")
     if any(means):
@@ -170,6 +171,9 @@ def _images(cells: Sequence[Any]) -> str:
 
 def _section(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Section:
     return Section(title=title, header=header, rows=tuple(rows))
+
+
+_MEANS = ("mean", "clean", "R", "mCE")
 
 
 def _means(means: Sequence[Any]) -> list[tuple[str, ...]]:
@@ -200,7 +204,7 @@ def _unlike(cells: Sequence[Any], models: Sequence[str], name: str) -> list[str]
         words = [
             f"{word} {_said(setting.get(key))}, not {_said(first.get(key))}"
             for key, word in _SETTING.items()
-            if setting.get(key) != first.get(key)
+            if setting.get(key) != first.get(key) and (key == "n" or name != "clean")
         ]
         if words:
             notes.append(f"{name}, {model}: {'; '.join(words)}; not to be compared.")
