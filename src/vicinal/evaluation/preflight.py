@@ -130,7 +130,7 @@ def asked(model: Model, x: Tensor) -> Tensor:
         raise
     except (NotFinite, Unfit):
         raise
-    except (RuntimeError, NotImplementedError, InputError) as error:
+    except (RuntimeError, InputError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise Unfit(
             f"the model must take images of shape {tuple(x.shape)}, {x.dtype}, on {x.device}; it "
