@@ -228,6 +228,26 @@ def _leaves(z: Tensor) -> list[Tensor]:
     return list(found.values())
 
 
+def test_what_is_no_module_is_refused() -> None:
+    with pytest.raises(InputError, match=r"must be a torch\.nn\.Module; got function"):
+        attacks.FGSM(eps=0.1)(lambda x: x.flatten(1), torch.rand(2, 1, 2, 2), torch.zeros(2).long())  # type: ignore[arg-type]
+
+
+class InPlace(nn.Module):
+    """Normalises the caller's images where they lie."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.sub_(0.5).flatten(1)
+
+
+def test_a_model_that_writes_into_its_input_is_refused() -> None:
+    x, y = torch.rand(4, 1, 2, 2), torch.arange(4)
+    with pytest.raises(InputError, match="wrote into the images"):
+        attacks.Square(eps=0.1, queries=2)(InPlace(), x, y)
+    with torch.inference_mode():
+        assert clean_logits(InPlace(), torch.rand(4, 1, 2, 2)).shape == (4, 4)
+
+
 def test_no_weight_gradient_is_computed() -> None:
     model, (x, y) = _net(), _batch()
     fired: list[Tensor] = []

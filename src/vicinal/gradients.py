@@ -46,8 +46,9 @@ def frozen(model: Model, *, batchnorm: BatchNormMode = "eval") -> Generator[Mode
         The same model.
 
     Raises:
-        InputError: If `batchnorm` is not one of the three.
+        InputError: If `batchnorm` is not one of the three, or `model` is no module.
     """
+    _check_module(model)
     choice("batchnorm", batchnorm, ("eval", "train_frozen_stats", "train"))
     modes = [(module, module.training) for module in model.modules()]
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
@@ -70,6 +71,14 @@ def frozen(model: Model, *, batchnorm: BatchNormMode = "eval") -> Generator[Mode
             module.training = training
         for weight in trained:
             weight.requires_grad_(True)
+
+
+def _check_module(model: object) -> None:
+    if not isinstance(model, nn.Module):
+        raise InputError(
+            f"`model` must be a torch.nn.Module; got {type(model).__name__}. Make a function the "
+            "`forward` of a module of your own."
+        )
 
 
 @contextmanager
@@ -198,7 +207,16 @@ def clean_logits(model: nn.Module, x: Tensor) -> Tensor:
 
     Returns:
         Logits, shape (N, K).
+
+    Raises:
+        InputError: If the model wrote into the images.
     """
+    version = None if x.is_inference() else x._version
     with frozen(model), torch.no_grad():
         z: Tensor = model(x)
+    if version is not None and x._version != version:
+        raise InputError(
+            "`model` must leave its input as it is; got one that wrote into the images. Does it "
+            "normalise in place, with sub_ or div_?"
+        )
     return z

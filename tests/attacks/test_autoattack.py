@@ -14,7 +14,7 @@ import nets
 from linear_models import batch_of, linear_model
 from vicinal._checks import InputError, NotFinite
 from vicinal._typing import Attack, AttackResult, Model, Passes
-from vicinal.attacks import APGD, FAB, FGSM, PGD, AutoAttack, Square
+from vicinal.attacks import APGD, CWL2, FAB, FGSM, FMN, PGD, AutoAttack, Rounded, Square
 from vicinal.attacks.result import Result
 from vicinal.gradients import clean_logits
 
@@ -256,12 +256,25 @@ def test_logits_that_are_no_numbers_are_told_in_a_sentence() -> None:
         ({"version": "plus"}, "`version` must be standard | rand"),
         ({"attacks": []}, "`attacks` must hold at least one attack"),
         ({"eps": torch.tensor([0.1, 0.1, 0.1])}, "`eps` must be one number"),
+        ({"attacks": "standard"}, "several attacks, in a sequence or by name"),
+        ({"attacks": FGSM(eps=0.1)}, "several attacks, in a sequence or by name"),
+        ({"attacks": ["apgd-ce"]}, "must hold attacks such as"),
+        ({"attacks": [FGSM]}, "must hold attacks such as"),
+        ({"attacks": [FGSM(eps=0.2)]}, "'1 FGSM' with linf 0.2"),
+        ({"attacks": {"a": APGD(eps=torch.tensor([0.1, 0.2]))}}, "'a' with linf 0.2"),
+        ({"attacks": [Rounded(attack=APGD(eps=0.2))]}, "'1 Rounded' with linf 0.2"),
+        ({"attacks": [APGD(eps=0.1, norm="l2")]}, "'1 APGD' with l2 0.1"),
     ],
 )
 def test_a_bad_field_is_refused_in_a_sentence(fields: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence) as error:
         AutoAttack(**{"eps": 0.1, **fields})
     laws.assert_one_line(error.value)
+
+
+def test_attacks_without_a_ball_or_on_a_smaller_one_may_take_part() -> None:
+    members: list[Attack] = [FGSM(eps=0.05), FMN(norm="l2"), CWL2(), Rounded(attack=FGSM(eps=0.1))]
+    assert list(AutoAttack(eps=0.1, attacks=members).members.values()) == members
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

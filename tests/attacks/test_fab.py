@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import nets
+from counting import Counted
 from laws import assert_global_rng_untouched, assert_model_unchanged, assert_same_bits
 from linear_models import flat, margins_of
 from oracles.fab import search
@@ -203,3 +204,38 @@ def test_normalised_images_are_refused_with_the_likely_cause() -> None:
     x, y = batch(model, 5)
     with pytest.raises(InputError, match="put the normalisation inside the model"):
         FAB(eps=0.1)(model, 4 * x - 2, y)
+
+
+class Pocket(nn.Module):
+    """Wrong where the mean is above 0.6; in channels-last it seems so in a narrow pocket too."""
+
+    def __init__(self, alarm: float) -> None:
+        super().__init__()
+        self.alarm, self.rung = alarm, False
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = x.mean(dim=(1, 2, 3))
+        height = 1 - torch.exp(-20 * (mean - 0.6))
+        if not x.is_contiguous():
+            inside = (mean.detach() - 0.545).abs() < 0.003
+            height = torch.where(inside, height - height.detach() + self.alarm, height)
+            self.rung |= bool(inside.any())
+        return torch.stack((torch.zeros_like(height), height), dim=1)
+
+
+@pytest.mark.parametrize(("alarm", "restarts"), [(1e-3, 1), (5.0, 8)])
+@pytest.mark.parametrize("every", [None, 3])
+def test_a_false_alarm_of_the_search_ends_no_search(
+    every: int | None, alarm: float, restarts: int
+) -> None:
+    """A slight one is outdone by the next error, a loud one is judged before the next start."""
+    x, y = torch.full((4, 3, 8, 8), 0.5), torch.zeros(4, dtype=torch.long)
+    x[0] = 0.7  # wrong already: it stays as it is
+    pocket = Pocket(alarm)
+    model = Counted(pocket)
+    attack = FAB(eps=0.2, steps=9, restarts=restarts, compact_every=every, channels_last=True)
+    result = attack(model, x, y, rng=torch.Generator().manual_seed(0))
+    assert pocket.rung
+    assert bool(result.success.all())
+    assert torch.equal(result.adv[0], x[0])
+    assert result.image_passes == (model.forward_images, model.backward_images)

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 import laws
 from norms import shake_norms
-from vicinal.attacks.folding import folded
+from vicinal.attacks.folding import Exact, folded, make_logits_exact
+from vicinal.attacks.levers import Levers, Lowered
 from vicinal.models import preactresnet18, vgg16
 
 
@@ -101,3 +102,29 @@ def test_a_model_that_draws_by_itself_goes_on_drawing() -> None:
 
     search, x = folded(Noisy().eval()), torch.rand(2, 3, 4, 4)
     assert not torch.equal(search(x), search(x))
+
+
+def test_a_copy_searched_in_bf16_has_logits_of_full_precision() -> None:
+    model = preactresnet18(num_classes=10, width=4).eval()
+    shake_norms(model)
+    x = torch.rand(64, 3, 32, 32)
+    rough = Levers(precision="bf16").lower(model, x.device)
+    fine = Levers(precision="bf16", folded=True).lower(model, x.device)
+    assert isinstance(rough, Lowered)
+    assert isinstance(fine, Lowered)
+    assert rough.coarse
+    assert not fine.coarse
+    with laws.assert_model_unchanged(model), torch.no_grad():
+        z, coarse, exact = model(x), rough(x).float(), fine(x)
+    assert exact.dtype == torch.float32
+    assert torch.equal(coarse, coarse.bfloat16().float())
+    assert int((exact == exact.bfloat16().float()).sum()) < exact.numel() // 20
+    assert float((exact - z).abs().mean()) < float((coarse - z).abs().mean())
+
+
+def test_what_is_no_copy_or_ends_otherwise_is_left_alone() -> None:
+    linear = nn.Linear(4, 3)
+    assert not make_logits_exact(linear)
+    traced = torch.fx.symbolic_trace(nn.Sequential(nn.Linear(4, 3), nn.ReLU()))
+    assert not make_logits_exact(traced)
+    assert not any(isinstance(part, Exact) for part in traced.modules())

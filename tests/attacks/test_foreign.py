@@ -79,6 +79,17 @@ def test_what_is_outside_may_be_judged_after_projection(norm: Any) -> None:
     assert torch.equal(result.success, clean_logits(model, result.adv).argmax(dim=1) != y)
 
 
+def test_a_radius_for_each_channel_is_kept_and_told() -> None:
+    model, x, y = nets.smooth_net(), images(), labels()
+    eps = torch.tensor([0.1, 0.2, 0.3])
+    with pytest.raises(InputError, match=r"within linf 0\.1, 0\.2, 0\.3 of the images") as error:
+        Foreign(call=shift(0.25), eps=eps)(model, x, y)
+    laws.assert_one_line(error.value)
+    held = Foreign(call=shift(0.25), eps=eps, outside="project")(model, x, y).adv - x
+    sizes = held.abs().amax(dim=(0, 2, 3))
+    torch.testing.assert_close(sizes, torch.tensor([0.1, 0.2, 0.25]).double(), rtol=1e-6, atol=0)
+
+
 def test_rounding_at_the_rim_is_no_offence() -> None:
     model, x, y = nets.smooth_net(), images(), labels()
     result = Foreign(call=shift(0.1 + 1e-7), eps=0.1)(model, x, y)

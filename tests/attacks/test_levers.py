@@ -46,6 +46,7 @@ LYING: dict[str, Any] = {
     "apgd": APGD(eps=0.1, steps=6, **ROUGH),
     "apgd-t": APGD(eps=0.1, steps=6, loss="dlr", targets=3, **ROUGH),
     "fab": FAB(eps=0.1, steps=6, targets=3, compact_every=2, channels_last=True),
+    "fab to the end": FAB(eps=0.1, steps=3, targets=2, compact_every=None, channels_last=True),
     "square": Square(eps=0.1, queries=6, compact_every=2, **ROUGH),
     "square twice": Square(eps=0.1, queries=6, restarts=2, compact_every=None, **ROUGH),
 }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
+import laws
 import nets
 from vicinal._checks import InputError
 from vicinal.attacks import FGSM, PGD, Transfer, TransferMatrix, transfer_matrix
@@ -78,3 +81,18 @@ def test_an_empty_side_is_refused() -> None:
     x, y = torch.rand(5, 3, 4, 4), torch.arange(5)
     with pytest.raises(InputError, match="`victims`"):
         transfer_matrix(FGSM(eps=0.1), x, y, sources={"m": model}, victims={})
+
+
+def test_what_does_not_fit_is_refused_in_a_sentence() -> None:
+    nets_by_name, attack = {"m": nets.smooth_net(dtype=torch.float32)}, FGSM(eps=0.1)
+    x, y = torch.rand(5, 3, 4, 4), torch.arange(5)
+    wrong: list[tuple[Any, Any, Any, str]] = [
+        (x, y, list(nets_by_name.values()), "`victims` must be models by name"),
+        (x, y.tolist(), nets_by_name, "`y` must be classes"),
+        (x, y[:3], nets_by_name, "`y` must be classes"),
+        (x.flatten(1), y, nets_by_name, "`x` must be images"),
+    ]
+    for images, classes, victims, sentence in wrong:
+        with pytest.raises(InputError, match=sentence) as error:
+            transfer_matrix(attack, images, classes, sources=nets_by_name, victims=victims)
+        laws.assert_one_line(error.value)

@@ -222,6 +222,24 @@ def test_a_false_alarm_of_the_search_ends_no_search(every: int | None) -> None:
     assert torch.equal(result.adv[0], x[0])
 
 
+class Shy(nn.Module):
+    """Wrong where the mean has risen by 0.1; under autocast it is never quite wrong."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        height = x.mean(dim=(1, 2, 3)) - 0.6
+        if torch.is_autocast_enabled("cpu"):
+            height = height.clamp(max=-0.01)
+        return torch.stack((torch.ones_like(height), 1.0 + height), dim=1)
+
+
+@pytest.mark.parametrize("every", [1, 10])
+def test_near_the_boundary_the_model_itself_is_asked(every: int) -> None:
+    x, y = torch.full((8, 3, 8, 8), 0.5), torch.zeros(8, dtype=torch.long)
+    attack = Square(eps=0.3, queries=150, precision="bf16", compact_every=every)
+    result = attack(Shy(), x, y, rng=generator())
+    assert bool(result.success.all())
+
+
 class Coarse(nn.Module):
     """A linear net whose logits are rounded to eighths under autocast, as bfloat16 rounds them."""
 

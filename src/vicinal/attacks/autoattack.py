@@ -7,6 +7,8 @@ l1, the version "plus", and the checks whether a model is fit for it.
 
 from __future__ import annotations
 
+import math
+import numbers
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -50,7 +52,8 @@ class AutoAttack:
         eps: Radius in pixel units.
         norm: "linf" or "l2".
         version: "standard", or "rand" for models that draw at random.
-        attacks: Other attacks instead, by name or in a sequence, each for the same ball.
+        attacks: Other attacks instead, by name or in a sequence, each for the same ball or without
+            any.
         precision: Arithmetic of the standard version's searches, all but FAB's: "fp32", "bf16"
             (autocast), or "auto": bf16 where the processor is fast at it and the ball is linf and
             4/255 or wider.
@@ -83,9 +86,31 @@ class AutoAttack:
         choice("norm", self.norm, ("linf", "l2"))
         choice("version", self.version, ("standard", "rand"))
         check_radius(self.eps, self.norm, unbounded=False)
-        if self.attacks is not None and len(self.attacks) == 0:
-            raise InputError("`attacks` must hold at least one attack, or be None; got none.")
+        if self.attacks is not None:
+            self._check_members(self.attacks)
         _ = self.levers
+
+    def _check_members(self, given: object) -> None:
+        """Refuse what is no attack, and attacks on a larger ball: it would seem robust to them."""
+        if isinstance(given, str) or not isinstance(given, (Mapping, Sequence)):
+            raise InputError(
+                f"`attacks` must be several attacks, in a sequence or by name; got {given!r}. "
+                "Did you mean a list of it, or version='standard'?"
+            )
+        if len(given) == 0:
+            raise InputError("`attacks` must hold at least one attack, or be None; got none.")
+        for name, attack in self.members.items():
+            if isinstance(attack, type) or not callable(attack):
+                raise InputError(
+                    "`attacks` must hold attacks such as APGD(eps=8/255), called as "
+                    f"attack(model, x, y, rng=rng); got {attack!r}."
+                )
+            eps, norm = _ball(attack)
+            if eps < math.inf and (norm != self.norm or eps > self.eps * (1 + _SLACK)):
+                raise InputError(
+                    f"`attacks` must search the ball of {self.norm} {self.eps:g}, outside which no "
+                    f"error counts; got {name!r} with {norm} {eps:g}."
+                )
 
     @property
     def levers(self) -> Levers:
@@ -207,6 +232,18 @@ class _Siege:
     def spent(self) -> Passes:
         """Passes image by image, those of the attacks and of the verdicts."""
         return _sum(self.left.spent, self._members)
+
+
+def _ball(attack: Any) -> tuple[float, str]:  # ruff: ignore[any-type] — a field of any attack
+    """Give radius and norm of an attack, or of the attack within; infinity where it tells none."""
+    while getattr(attack, "eps", None) is None and hasattr(attack, "attack"):
+        attack = attack.attack
+    eps, norm = getattr(attack, "eps", None), getattr(attack, "norm", "linf")
+    if isinstance(eps, Tensor):
+        eps = float(eps.max())
+    if not isinstance(eps, (float, numbers.Real)) or norm not in {"linf", "l2"}:
+        return math.inf, norm
+    return float(eps), norm
 
 
 def _in_range(x: Tensor) -> Tensor:

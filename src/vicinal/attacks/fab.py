@@ -58,7 +58,7 @@ class FAB:
             3, AutoAttack none.
         compact_every: Images fooled within eps leave the batch every so many steps; None for never.
         channels_last: Search in channels-last; what it finds within eps is judged by the model
-            itself before an image leaves.
+            itself before an image leaves, or, where none does, after each target and restart.
         folded: Search with BatchNorm folded into the convolution before it, where there is one.
 
     Example:
@@ -199,6 +199,13 @@ class _Search:
         if self._attack.eps < math.inf and len(self.survivors) > 0:
             # What lies beyond the ball may fool at its edge too; judged now, it cannot be lost.
             self._visit(model, self.nearest.within()[self.survivors.rows])
+        if self._doubts:
+            self._confirm()
+
+    @property
+    def _doubts(self) -> bool:
+        """Whether images stay that the search alone says are fooled: they are searched on."""
+        return self._attack.levers.used and self._attack.compact_every is None
 
     def _leave(self, step: int, *parts: Tensor) -> tuple[Tensor, ...]:
         if not self.survivors.due(step):
@@ -237,7 +244,8 @@ class _Search:
         with torch.no_grad():
             z = logits(model(at), n=at.shape[0], values=False)
         self.survivors.spend(forward=1)
-        return self.nearest.visit(at, z, self.survivors.rows)
+        rows = self.survivors.rows
+        return self.nearest.visit(at, z, rows, settled=self._sure[rows] if self._doubts else None)
 
 
 def _gain(own: Tensor, t: Tensor) -> LossOfLogits:

@@ -25,7 +25,7 @@ class FGSM:
 
     Args:
         eps: Step in pixel units, or one per channel (C,).
-        loss: What is climbed, "ce" or "margin".
+        loss: What is climbed, "ce", "margin" or "dlr".
         target: None for any error; "least_likely", "most_confusing", "random" or classes (N,).
 
     Example:

@@ -42,7 +42,7 @@ class Foreign:
     Args:
         call: The attack; it is handed the model, pixels in [0, 1], and classes (N,).
         norm: The norm in which perturbations are measured, "linf" or "l2".
-        eps: The radius that it promises to keep; None where it has none.
+        eps: The radius that it promises to keep, or one per channel (C,) for linf; None for none.
         outside: What becomes of images outside the ball or of [0, 1]: "refuse" is an error,
             "project" judges them after projection.
 
@@ -60,7 +60,7 @@ class Foreign:
 
     call: Callable[[Model, Tensor, Tensor], Tensor] = field(repr=False)
     norm: Norm = "linf"
-    eps: float | None = None
+    eps: float | Tensor | None = None
     outside: str = "refuse"
 
     def __post_init__(self) -> None:
@@ -127,7 +127,10 @@ class Foreign:
         return held
 
     def _ball(self) -> str:
-        return "" if self.eps is None else f" within {self.norm} {self.eps:g} of the images"
+        if self.eps is None:
+            return ""
+        each = self.eps.tolist() if isinstance(self.eps, Tensor) else [self.eps]
+        return f" within {self.norm} {', '.join(f'{eps:g}' for eps in each)} of the images"
 
 
 def _returned(given: object, x: Tensor) -> Tensor:

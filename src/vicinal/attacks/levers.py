@@ -1,7 +1,8 @@
 """Levers: what makes a search fast without making it another search.
 
 A model is searched in bfloat16, in channels-last, with its BatchNorm folded into convolutions; what
-the search finds is judged by the model itself. Nothing here changes the model.
+the search finds is judged by the model itself. Nothing here changes the model. Where a copy is
+searched anyway, the one that is folded, its last layer computes in float32 under bfloat16 too.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from vicinal._checks import InputError, choice
 from vicinal._typing import Model
-from vicinal.attacks.folding import folded
+from vicinal.attacks.folding import folded, make_logits_exact
 
 __all__ = ["Levers", "Lowered", "fast_precision", "precision_within"]
 
@@ -29,6 +30,10 @@ class Lowered(nn.Module):
         precision: "fp32" leaves the arithmetic alone, "bf16" runs it under autocast.
         channels_last: Hand the images over in channels-last.
 
+    Attributes:
+        in_bf16: Whether it computes in bfloat16.
+        coarse: Whether its logits may be rounded to bfloat16 too.
+
     Example:
         >>> z = Lowered(nn.Flatten(), precision="bf16", channels_last=True)(torch.rand(2, 3, 2, 2))
         >>> z.shape
@@ -38,13 +43,13 @@ class Lowered(nn.Module):
     def __init__(self, model: Model, *, precision: str, channels_last: bool) -> None:
         super().__init__()
         self.model, self._channels_last = model, channels_last
-        self._half = precision == "bf16"
+        self.in_bf16 = self.coarse = precision == "bf16"
 
     def forward(self, x: Tensor) -> Tensor:
         """Run the model."""
         if self._channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self._half):
+        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self.in_bf16):
             z: Tensor = self.model(x)
         return z
 
@@ -103,7 +108,11 @@ class Levers:
         if not pulled.used:
             return model
         net = folded(model) if pulled.folded else model
-        return Lowered(net, precision=pulled.precision, channels_last=pulled.channels_last)
+        half = pulled.precision == "bf16"
+        exact = half and net is not model and make_logits_exact(net)
+        lowered = Lowered(net, precision=pulled.precision, channels_last=pulled.channels_last)
+        lowered.coarse = half and not exact
+        return lowered
 
 
 def precision_within(precision: str, *, eps: float | Tensor, norm: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vicinal._checks import InputError
+from vicinal._checks import InputError, images, labels
 from vicinal._typing import Attack, Model
 from vicinal.attacks.search import checked
 from vicinal.gradients import clean_logits, undisturbed
@@ -85,7 +85,7 @@ def transfer_matrix(
         The table.
 
     Raises:
-        InputError: If there is no source or no victim.
+        InputError: If there is no source or no victim, or images and labels are off.
 
     Example:
         >>> from vicinal.attacks.fgsm import FGSM
@@ -100,13 +100,19 @@ def transfer_matrix(
     Cost: the attack's passes on every source, and (S + 1) V forward passes.
     """
     for name, models in (("sources", sources), ("victims", victims)):
+        if not isinstance(models, Mapping):
+            raise InputError(
+                f"`{name}` must be models by name, such as {{'erm': net}}; "
+                f"got {type(models).__name__}."
+            )
         if not models:
             raise InputError(f"`{name}` must hold at least one model by name; got none.")
+    labels(y, n=images(x).shape[0])
     own = true_class(y)
 
-    def right(model: Model, images: Tensor) -> Tensor:
-        with undisturbed(images):
-            return checked(clean_logits(model, images), y).argmax(dim=1) == own
+    def right(model: Model, at: Tensor) -> Tensor:
+        with undisturbed(at):
+            return checked(clean_logits(model, at), y).argmax(dim=1) == own
 
     found = [attack(source, x, y, rng=rng) for source in sources.values()]
     return TransferMatrix(

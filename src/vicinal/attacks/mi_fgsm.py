@@ -37,7 +37,7 @@ class MIFGSM:
         step_size: Step in pixel units; None for the paper's eps / steps.
         momentum: The decay mu, in [0, 1] as a rule; 0 is iterated FGSM.
         norm: "linf", or "l2", whose step follows the momentum's direction (eq. 9).
-        loss: What is climbed, "ce" or "margin".
+        loss: What is climbed, "ce", "margin" or "dlr".
         target: None for any error; "least_likely", "most_confusing", "random" or classes (N,).
         iterate: "worst" keeps the strongest of all iterates; "last" judges the last, as the paper.
         compact_every: Fooled images leave the batch every so many steps; None keeps all.

@@ -69,13 +69,17 @@ class Nearest:
         """Which images have been fooled, at any distance, shape (N,), bool."""
         return self.norms.isfinite()
 
-    def visit(self, at: Tensor, z: Tensor, rows: Tensor) -> Tensor:
+    def visit(
+        self, at: Tensor, z: Tensor, rows: Tensor, *, settled: Tensor | None = None
+    ) -> Tensor:
         """Take in one iterate of some of the images.
 
         Args:
             at: Iterates, shape (n, C, H, W), in [0, 1].
             z: Their logits, shape (n, K).
             rows: Where they stand in the batch, shape (n,).
+            settled: Which of the images, once done, are so for good, shape (n,), bool; another is
+                replaced where it is fooled by a greater margin within the radius. None for all.
 
         Returns:
             Which of the iterates fool the model, shape (n,), bool; logits that are no numbers do
@@ -89,7 +93,12 @@ class Nearest:
         size = distance(at, self._center[rows], norm=self._norm)
         nearer = fooled & (size < self.norms[rows])
         higher = ~fooled & ~self.found[rows] & (height >= self._heights[rows])
-        take = (nearer | higher) & ~self.done[rows]
+        take, done = nearer | higher, self.done[rows]
+        if settled is None:
+            take &= ~done
+        else:
+            surer = fooled & (size <= self._limit) & (height > self._heights[rows])
+            take = torch.where(done, surer & ~settled, take)
         self.x[rows] = torch.where(take.view(-1, 1, 1, 1), at, self.x[rows])
         self._heights[rows] = torch.where(take, height, self._heights[rows])
         self.norms[rows] = torch.where(take & fooled, size, self.norms[rows])

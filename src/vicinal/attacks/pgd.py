@@ -34,7 +34,7 @@ class PGD:
         restarts: How many starts; more than one needs `random_start`.
         random_start: Begin at a uniform draw from the ball.
         norm: "linf" or "l2".
-        loss: What is climbed, "ce" or "margin".
+        loss: What is climbed, "ce", "margin" or "dlr".
         target: None for any error; "least_likely", "most_confusing", "random" or classes (N,).
         iterate: "worst" keeps the strongest of all iterates; "last" judges only the last iterate of
             each start, as the papers do.

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vicinal._checks import choice, count, images, labels, logits, number
 from vicinal._typing import Model, Norm, Passes
-from vicinal.attacks.levers import Levers, precision_within
+from vicinal.attacks.levers import Levers, Lowered, precision_within
 from vicinal.attacks.nearest import check_radius
 from vicinal.attacks.result import Result
 from vicinal.attacks.search import checked
@@ -24,7 +24,7 @@ from vicinal.attacks.survivors import Survivors, pick
 from vicinal.gradients import clean_logits, detached, frozen, undisturbed
 from vicinal.inputs.pgd import climb
 from vicinal.maths.balls import distance
-from vicinal.maths.losses import LOSSES, widen
+from vicinal.maths.losses import LOSSES, margin, widen
 from vicinal.maths.randomness import uniform
 from vicinal.maths.simplex import true_class
 from vicinal.maths.squares import (
@@ -39,6 +39,8 @@ from vicinal.maths.squares import (
 
 __all__ = ["Square"]
 
+_BAND = 1 / 32
+
 
 @dataclass(frozen=True, kw_only=True)
 class Square:
@@ -52,7 +54,7 @@ class Square:
         norm: "linf" or "l2".
         queries: Proposals tried for each restart.
         restarts: How many starts.
-        loss: What is climbed, "margin" or "ce".
+        loss: What is climbed, "margin", "ce" or "dlr".
         initial_share: Share of the pixels that the first windows hold, p of the paper.
         schedule: Queries over which the windows shrink, as they do over 10,000 in the paper; None
             for `queries`. AutoAttack makes 5000 queries of a schedule of 10,000.
@@ -60,8 +62,8 @@ class Square:
             never.
         precision: Arithmetic of the search, "fp32", "bf16" (autocast), or "auto": bf16 where the
             processor is fast at it and the ball is linf and 4/255 or wider. What fools the search
-            is judged by the model itself before an image leaves; in bf16, windows that leave the
-            loss as it is are kept too.
+            is judged by the model itself before an image leaves; where its logits are rounded to
+            bf16, not `folded`, windows that leave the loss as it is are kept too.
         channels_last: Search in channels-last.
         folded: Search with BatchNorm folded into the convolution before it, where there is one.
 
@@ -145,13 +147,19 @@ class Square:
 
 
 class _Left(NamedTuple):
-    """The images that are still searched: clean, labels, best so far, its height, if broken."""
+    """The images that are still searched: clean, labels, best so far, its height, if broken.
+
+    `near` are those whose error or not bfloat16 may mistake, `exact` those for whom the model
+    itself is asked since.
+    """
 
     x: Tensor
     y: Tensor
     at: Tensor
     height: Tensor
     broken: Tensor
+    near: Tensor
+    exact: Tensor
 
 
 class _Search:
@@ -162,7 +170,8 @@ class _Search:
     ) -> None:
         self._attack, self._judge, self._rng = attack, judge, rng
         self._x, self._y = x, y
-        self._coarse = attack.levers.on(x.device).precision == "bf16"
+        self._coarse = self._half = False
+        self._rows: tuple[Tensor, Tensor] | None = None
         z = checked(clean_logits(judge, x), y)
         every = attack.compact_every
         self.survivors = Survivors(x.shape[0], device=x.device, every=every)
@@ -172,19 +181,23 @@ class _Search:
 
     def run(self, model: Model) -> None:
         """Search once from a new start, and keep what is better than all before."""
+        self._coarse = isinstance(model, Lowered) and model.coarse
+        self._half = isinstance(model, Lowered) and model.in_bf16
+        self._rows, no = None, torch.zeros_like(self._broken)
         at = torch.where(self._broken.view(-1, 1, 1, 1), self.best, self._start())
         height = torch.full_like(self._top, -math.inf)
-        whole = _Left(self._x, self._y, at, height, self._broken)
+        whole = _Left(self._x, self._y, at, height, self._broken, no, no.clone())
         left = self._without_broken(_Left(*pick(self.survivors.rows, *whole)), whole)
         if len(self.survivors) > 0:
             left = self._judged(model, left, left.at)
         for query in range(self._attack.queries):
             if self.survivors.due(query):
-                left = self._without_broken(self._confirmed(left), whole)
+                left = self._confirmed(left, left.broken | left.near)
+                left = self._without_broken(left, whole)
             if len(self.survivors) == 0:
                 break
             left = self._judged(model, left, self._proposal(left, query))
-        self._write(self._confirmed(left), whole)
+        self._write(self._confirmed(left, left.broken), whole)
         # At least as high: where no number was ever said, that is for the verdict to tell.
         better = self._broken | (height >= self._top)
         self.best = torch.where(better.view(-1, 1, 1, 1), at, self.best)
@@ -194,23 +207,32 @@ class _Search:
         if self._attack.compact_every is None:
             return left
         self._write(left, whole)
-        return _Left(*pick(self.survivors.leave(left.broken), *left))
+        left = _Left(*pick(self.survivors.leave(left.broken), *left))
+        if self._attack.levers.used:
+            exact = left.exact.nonzero().squeeze(1)
+            rough = (~left.exact).nonzero().squeeze(1)
+            self._rows = (rough, exact) if exact.shape[0] > 0 else None
+        return left
 
-    def _confirmed(self, left: _Left) -> _Left:
-        """Let the model itself judge who is to leave; those whom it gets right are searched on."""
+    def _confirmed(self, left: _Left, doubtful: Tensor) -> _Left:
+        """Let the model itself judge whom the search may mistake; it is asked for them from now."""
         if not self._attack.levers.used:
             return left
-        rows = left.broken.nonzero().squeeze(1)
+        rows = (doubtful & ~left.exact).nonzero().squeeze(1)
         if rows.shape[0] == 0:
             return left
         at, y = pick(rows, left.at, left.y)
         self.survivors.spend(forward=1, images=rows.shape[0])
-        fooled = checked(clean_logits(self._judge, at), y).argmax(dim=1) != true_class(y)
-        return left._replace(broken=left.broken.index_copy(0, rows, fooled))
+        z = checked(clean_logits(self._judge, at), y)
+        return left._replace(
+            height=left.height.index_copy(0, rows, self._height(z, y).to(left.height)),
+            broken=left.broken.index_copy(0, rows, z.argmax(dim=1) != true_class(y)),
+            exact=left.exact.index_fill(0, rows, True),
+        )
 
-    def _rejected(self, height: Tensor) -> Tensor:
-        """Tell which unbroken images seemed broken to the search: a false alarm is no progress."""
-        return (height > 0) & (self._attack.loss != "ce")
+    def _height(self, z: Tensor, y: Tensor) -> Tensor:
+        height = climb(self._attack.loss, y, None, values=False)(z)
+        return torch.where(height.isnan(), -math.inf, height)
 
     def _write(self, left: _Left, whole: _Left) -> None:
         for of_all, of_left in zip(whole[2:], left[2:], strict=True):
@@ -237,16 +259,14 @@ class _Search:
 
     def _judged(self, model: Model, left: _Left, at: Tensor) -> _Left:
         """Ask the model, and keep what raises the loss or fools it."""
-        z = logits(model(at), n=at.shape[0], values=False)
+        z = self._asked(model, at)
         self.survivors.spend(forward=1)
-        height = climb(self._attack.loss, left.y, None, values=False)(z)
-        height = torch.where(height.isnan(), -math.inf, height)
+        height = self._height(z, left.y)
         fooled = (z.argmax(dim=1) != true_class(left.y)) & (height > -math.inf)
         # bfloat16 rounds small gains away: kept off level ground, the search would come to rest.
         up = height >= left.height if self._coarse else height > left.height
         # What the search alone takes for an error is none yet: such an image climbs on.
-        alarmed = left.broken | self._rejected(left.height)
-        take = torch.where(alarmed, up & fooled, fooled | (up & (height > -math.inf)))
+        take = torch.where(left.broken, up & fooled, fooled | (up & (height > -math.inf)))
         if not self._attack.levers.used:
             take &= ~left.broken
         elif self._attack.compact_every is None:
@@ -255,4 +275,22 @@ class _Search:
             at=torch.where(take.view(-1, 1, 1, 1), at, left.at),
             height=torch.where(take, height, left.height),
             broken=left.broken | (fooled & take),
+            near=torch.where(take, _near(z, left.y), left.near) if self._half else left.near,
         )
+
+    def _asked(self, model: Model, at: Tensor) -> Tensor:
+        """Ask the search's model, or the model itself about those whom the search may mistake."""
+        if self._rows is None:
+            return logits(model(at), n=at.shape[0], values=False)
+        rough, exact = self._rows
+        own = logits(self._judge(at.index_select(0, exact)), n=exact.shape[0], values=False)
+        if rough.shape[0] == 0:
+            return own
+        others = logits(model(at.index_select(0, rough)), n=rough.shape[0], values=False)
+        z = own.new_empty(at.shape[0], own.shape[1])
+        return z.index_copy_(0, exact, own).index_copy_(0, rough, others.to(own))
+
+
+def _near(z: Tensor, y: Tensor) -> Tensor:
+    """Tell whose margin is within what bfloat16 may be wrong by, a few of its 8 bits."""
+    return margin(z, y) > -_BAND * widen(z).abs().amax(dim=1)

@@ -214,6 +214,24 @@ def test_a_compiled_model_is_attacked_as_the_model_is(attack: Any) -> None:
 
 
 @every_attack
+def test_a_wrapped_and_watched_model_is_attacked_as_the_model_is(
+    entry: catalog.AttackEntry,
+) -> None:
+    x, y = batch()
+    net = nets.smooth_net(dtype=torch.float32)
+    plain = on(entry, net)(net, x, y, rng=seeded())
+    seen: list[str] = []
+    net[1].register_forward_hook(lambda *_: seen.append("forward"))
+    net[1].register_full_backward_hook(lambda *_: seen.append("backward"))
+    model = nn.DataParallel(net).requires_grad_(False)
+    with laws.assert_model_unchanged(model):
+        wrapped = on(entry, model)(model, x, y, rng=seeded())
+    laws.assert_same_bits(wrapped.adv, plain.adv)
+    assert wrapped.image_passes == plain.image_passes
+    assert ("backward" in seen) is (plain.passes.backward > 0)
+
+
+@every_attack
 def test_the_callers_autocast_changes_nothing(entry: catalog.AttackEntry) -> None:
     """Success is judged in the model's own arithmetic, wherever the attack is called from."""
     x, y = batch()

@@ -37,6 +37,14 @@ the strongest is chosen by loss, not by error
     attacks/test_strongest.py::test_an_error_beats_a_higher_loss_without_one
 a failed image comes back clean, or all zero
     test_a_failed_image_is_neither_the_clean_one_nor_zero
+what withstood several attacks comes back clean
+    attacks/test_autoattack.py::test_the_strongest_of_all_attacks_is_returned_where_all_failed
+an accuracy is taken of flags that have no mean
+    attacks/test_matrix.py::test_every_cell_is_the_transfer_of_its_pair
+logits of very different scale are attacked as one
+    test_each_image_is_attacked_at_its_own_scale
+the bisection misses what has logits of another scale
+    test_cw_l2_finds_an_error_at_every_scale
 gradients shrink with the batch
     test_gradients.py::test_input_gradient_is_that_of_the_summed_loss
 the result depends on batch mates
@@ -309,6 +317,40 @@ def test_the_same_classifier_with_shifted_logits_is_attacked_the_same(
     one, other = run(entry, plain, x, y), run(entry, shifted, x, y)
     assert torch.equal(one.success, other.success)
     torch.testing.assert_close(one.adv, other.adv, rtol=1e-6, atol=1e-6)
+
+
+class _Scaled(nn.Module):
+    """Logits a million times as large for light images as for dark ones."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        light = x.detach().mean(dim=(1, 2, 3)) > 0.5
+        z: Tensor = self.net(x) * torch.where(light, 1e3, 1e-3).to(x.dtype).unsqueeze(1)
+        return z
+
+
+@pytest.mark.parametrize("entry", [e for e in catalog.ATTACKS if not e.draws])
+def test_each_image_is_attacked_at_its_own_scale(entry: catalog.AttackEntry) -> None:
+    x, _ = batch(6)
+    x = torch.cat([0.3 * x[:3], 1 - 0.3 * x[3:]])  # no step in a ball changes light to dark
+    model = _Scaled(nets.smooth_net())
+    y = clean_logits(model, x).argmax(dim=1)
+    together = run(entry, model, x, y)
+    for i in range(6):
+        alone = run(entry, model, x[i : i + 1], y[i : i + 1])
+        torch.testing.assert_close(together.adv[i : i + 1], alone.adv, rtol=1e-9, atol=1e-9)
+
+
+def test_cw_l2_finds_an_error_at_every_scale() -> None:
+    x, _ = batch(6)
+    x = torch.cat([0.3 * x[:3], 1 - 0.3 * x[3:]])
+    model = _Scaled(nets.smooth_net())
+    y = clean_logits(model, x).argmax(dim=1)
+    attack = CWL2(steps=100, learning_rate=0.1, constant=0.1)
+    assert bool(attack(model, x, y).success.all())
 
 
 @every_attack
