@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -75,17 +76,96 @@ def test_verdicts_and_corruptions_stand_below_and_all_of_it_in_a_document(
     assert f"    vicinal compare {runs[0]} {runs[1]} --out {out}" in told
     assert main(["compare", *runs, "--json"]) == 0
     (found,) = (json.loads(text) for text in capsys.readouterr().out.splitlines())
-    passed: Any = {"status": "PASS", "threat": None, "n": None, "checks": {}}
+    shares = dict.fromkeys(("clean", "pgd", "strongest"))
+    passed: Any = {"status": "PASS", "threat": None, "n": None, "version": None, "checks": {}}
+    passed["accuracies"] = shares
     assert found["verdicts"] == {"first": passed, "other": passed}
     assert found["corruptions"]["other"]["by_name"]["fog"]["accuracy"] == pytest.approx(0.6)
 
 
-def test_of_many_models_the_names_of_the_rows_are_still_told(
+@pytest.mark.parametrize("count", [8, 9])
+def test_many_models_are_rows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], count: int
+) -> None:
+    runs = [_run(tmp_path / f"model-{i}", [True] * 8) for i in range(count)]
+    out = tmp_path / "all.md"
+    assert main(["compare", *runs, "--out", str(out)]) == 0
+    shown = [row.split() for row in capsys.readouterr().out.splitlines()]
+    told = out.read_text(encoding="utf-8")
+    rows = [row for row in shown if row[:1] == ["model-8"] and "100.00" in row]
+    assert rows == [["model-8", "100.00", "[67.6,", "100.0]", "1"]][: count - 8]
+    assert any(row[:1] == ["clean"] for row in shown) == (count == 8)
+    assert ("| model-7 | 100.00 [67.6, 100.0] | 1 |" in told) == (count == 9)
+    assert ("# 9 models" in told) == (count == 9)
+
+
+def test_a_table_that_a_window_does_not_hold_is_turned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [_run(tmp_path / f"model-{i}", [True] * 8) for i in range(4)]
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    for columns, turned in ((70, True), (200, False)):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        assert main(["compare", *runs]) == 0
+        shown = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+        assert any(row.startswith("clean ") for row in shown) == (not turned)
+        tables = shown[: next(k for k, row in enumerate(shown) if row.startswith("p: "))]
+        assert max(map(len, tables)) <= columns
+    monkeypatch.setenv("COLUMNS", "34")
+    assert main(["compare", *runs]) == 0
+    assert "model-3   100.00 [67.6, 100.0]   1" in capsys.readouterr().out
+
+
+def test_a_wide_table_is_cut_between_attacks(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs = [_run(tmp_path / f"model-{i}", [True] * 8) for i in range(9)]
+    names = [f"attack-of-quite-long-name-{k}" for k in range(8)]
+    for run in runs:
+        (clean, *_) = records.read(Path(run) / "results.jsonl")
+        for name in names:
+            records.append(Path(run) / "results.jsonl", {**clean, "attack": name})
     assert main(["compare", *runs]) == 0
-    assert any(row.startswith("clean ") for row in capsys.readouterr().out.splitlines())
+    shown = capsys.readouterr().out
+    assert shown.count("accuracy, %:") > 1
+    assert "…" not in shown
+    assert max(map(len, shown.partition("p: the")[0].splitlines())) <= 120
+    rows = [row.split() for row in shown.splitlines() if row.startswith("model-3 ")]
+    assert sum(row.count("100.00") for row in rows) == 9
+
+
+def test_one_run_by_several_paths_counts_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    a, b = (_run(Path(name), [True] * 3) for name in "ab")
+    assert main(["compare", b, a, f"{b}/results.jsonl", f"{b}/", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["names"] == ["b", "a"]
+    assert main(["compare", a, f"{a}/results.jsonl"]) == 2
+    assert "two different runs" in capsys.readouterr().err
+
+
+def test_long_names_are_not_cut_alike(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    long = tmp_path / ("x" * 60)
+    runs = [_run(long / f"{'y' * 60}-{name}" / "run", [True] * 3) for name in "ab"]
+    assert main(["compare", *runs]) == 0
+    shown = capsys.readouterr().out
+    assert "…" not in shown
+    assert "-b/run" in re.sub(r"[\s─]", "", shown.partition("p: the")[0]).replace("-a/run", "")
+
+
+def test_a_document_keeps_the_place_of_this_folder_to_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    command = f"vicinal evaluate {here}/a --out {here}/b --data-dir /else{here}/data"
+    runs = [_run(here / name, [True] * 3, command=command) for name in "ab"]
+    monkeypatch.chdir(here)
+    assert main(["compare", *runs, "--out", "all.md"]) == 0
+    told = Path("all.md").read_text(encoding="utf-8")
+    assert f"vicinal evaluate a --out b --data-dir /else{here}/data" in told
+    assert "    vicinal compare a b --out all.md\n" in told
 
 
 @pytest.mark.parametrize(

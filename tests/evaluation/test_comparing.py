@@ -56,7 +56,7 @@ def test_without_a_verdict_for_every_image_it_is_fishers_test() -> None:
     del records[1]["right"]
     cell = compared({"a": records[:1], "b": records[1:]}).rows["pgd"][1]
     assert cell is not None
-    assert cell.test == "Fisher"
+    assert (cell.test, cell.caveat) == ("Fisher", "no verdict for every image; Fisher's test")
     table = [[one["correct"], one["n"] - one["correct"]] for one in records]
     assert cell.p == pytest.approx(fisher_exact(table)[1])
 
@@ -255,10 +255,56 @@ def test_holm_is_that_of_its_definition() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("weights", "0d" * 32), ("model", "mine:soft"), ("train_seed", 1)]
+    ("change", "of_clean", "of_pgd"),
+    [
+        ({"seed": 1}, "", "seed 1, not 0"),
+        ({"batch_size": 8}, "", "batch size 8, not 4"),
+        ({"arithmetic": "bfloat16"}, *["arithmetic bfloat16, not float32"] * 2),
+        ({"parameters": None}, "", "the parameters of one are not known, only its name"),
+    ],
+)
+def test_what_was_drawn_or_computed_otherwise_is_told_and_tested(
+    change: dict[str, Any], of_clean: str, of_pgd: str
+) -> None:
+    how = {"seed": 0, "batch_size": 4, "arithmetic": "float32"}
+    right = _right(40, 0.5)
+    one = [_record("clean", right, **how), _record("pgd", right, **how, parameters=PGD)]
+    other = [{**one[0], **change}, {**one[1], **change}]
+    other = [{k: v for k, v in record.items() if v is not None} for record in other]
+    other[0].pop("parameters", None)
+    rows = compared({"a": one, "b": other}).rows
+    for name, words in (("clean", of_clean), ("pgd", of_pgd)):
+        cell = rows[name][1]
+        assert cell is not None
+        assert (cell.p, cell.test, cell.caveat, cell.unlike) == (1.0, "McNemar", words, "")
+
+
+def test_of_plain_functions_the_name_is_all_that_is_known() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
+    data = torch.rand(30, 1, 4, 4), torch.randint(2, (30,))
+    sides = []
+    for eps in (0.1, 0.2):
+        attack = attacks.FGSM(eps=eps)
+        named: dict[str, Attack] = {"mine": lambda *of, attack=attack, **more: attack(*of, **more)}
+        sides.append(evaluate(net, data, attacks=named).records)
+    cell = compared(dict(zip("ab", sides, strict=True))).rows["mine"][1]
+    assert cell is not None
+    assert cell.caveat == "what the attack does is not known, only its name"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("weights", "0d" * 32),
+        ("model", "mine:soft"),
+        ("train_seed", 1),
+        ("method", "alps"),
+        ("state", "17"),
+    ],
 )
 def test_a_folder_of_two_models_is_refused(key: str, value: Any) -> None:
     one = {"model": "mine:plain", "weights": "ab" * 32, "train_seed": 0}
+    one |= {"method": "erm", "state": "16"}
     clean, pgd = (_record(name, _right(40, 0.5), **one) for name in ("clean", "pgd"))
     mixed = [clean, pgd, {**clean, key: value}]
     for sides in ({"a": mixed, "b": [clean, pgd]}, {"b": [clean, pgd], "a": mixed}):

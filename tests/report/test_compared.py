@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from vicinal.report.beside import beside
-from vicinal.report.compared import comparison_markdown, comparison_tables, origins
+from vicinal.report.compared import (
+    comparison_markdown,
+    comparison_tables,
+    many_origins,
+    origins,
+)
 
 CELL = {"accuracy": 0.5, "interval": [0.2, 0.8], "n": 8, "p": None, "test": "", "unlike": ""}
 ROWS = [
@@ -63,6 +68,39 @@ def test_an_accelerator_is_the_hardware() -> None:
     where = {**NEW["circumstances"], "accelerator": "GPU Z"}  # type: ignore[dict-item]
     rows = {row[0]: row[1] for row in origins({"a": [{"circumstances": where}]}).rows}
     assert rows["hardware"] == "GPU Z, 4 cores"
+
+
+def _many(**facts: list[Any]) -> list[dict[str, str]]:
+    """Tell as `many_origins` does, each table as a dictionary by its first column."""
+    found = {
+        f"m{k}": [dict(zip(facts, words, strict=True))]
+        for k, words in enumerate(zip(*facts.values(), strict=True))
+    }
+    tables = many_origins(origins(found))
+    return [{row[0]: " ".join(row[1:]) for row in (one.header, *one.rows)} for one in tables]
+
+
+def test_what_all_models_share_is_told_once() -> None:
+    commands = [f"vicinal evaluate {name} --n 9 --out o/{name}" for name in ("a", "b")]
+    shared, own = _many(seed=[0, 0], method=["x", "y"], command=commands, objective=["X()", "Y()"])
+    assert shared["seed"] == "0"
+    assert shared["command"] == "vicinal evaluate {1} --n 9 --out {2}"
+    assert own == {"model": "method {1} {2}", "m0": "x a o/a", "m1": "y b o/b"}
+
+
+def test_commands_that_differ_in_more_than_words_are_told_in_full() -> None:
+    _, own = _many(seed=[0, 0], command=["vicinal evaluate a", "vicinal evaluate b --n 5"])
+    assert own["m1"] == "vicinal evaluate b --n 5"
+    _, own = _many(seed=[0, 0], command=["1 2 3 4 5", "a b c d e"])
+    assert (own["model"], own["m1"]) == ("command", "a b c d e")
+
+
+def test_the_objective_is_told_where_the_method_does_not_say_it() -> None:
+    for methods in (["custom", "y"], [None, "y"]):
+        _, own = _many(seed=[0, 0], method=methods, objective=["X()", "Y()"])
+        assert "X()" in own["m0"]
+    (only,) = _many(seed=[0, 0])
+    assert only["seed"] == "0"
 
 
 def test_the_document_holds_every_table_and_the_commands() -> None:

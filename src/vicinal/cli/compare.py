@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,13 +20,17 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser"]
 
+_FILE = "results.jsonl"
+
 _EPILOG = """examples:
   vicinal compare RUN OTHER_RUN
   vicinal compare RUN OTHER_RUN THIRD_RUN --json
   vicinal compare RUN OTHER_RUN --out results/comparison.md
+  vicinal compare runs/family/erm runs/family/* --out family.md
 
 Each is a folder with a results.jsonl, or such a file, of `vicinal evaluate`; of several records of
-one attack the last counts. The others are held against the first. Only like is compared: the same
+one attack the last counts. The others are held against the first; a run that is named twice counts
+once. Of more than 8 models each is a row of every table. Only like is compared: the same
 images, attacked with the same parameters; what is unlike is marked, other data is refused. The test
 is McNemar's on the same images; records without a verdict for every image, or that do not say which
 images they are, take Fisher's. A worst case is like another if every attack in it is. Below stand
@@ -72,15 +78,16 @@ def run(args: argparse.Namespace) -> int:
     from vicinal.evaluation.comparing import compared
     from vicinal.records import line, write_text
 
-    if len(set(args.runs)) < 2:
+    paths = _different(args.runs)
+    if len(paths) < 2:
         raise InputError("`vicinal compare` must have at least two different runs; give another.")
     out = _out(args.out)
-    read = {name: _read(Path(path)) for path, name in _named(args.runs).items()}
+    read = {name: _read(Path(path)) for path, name in _named(paths).items()}
     attacked = {name: _attacked(records) for name, records in read.items()}
     found = {**compared(attacked).record, **report.beside(read)}
     if out is not None:
         command = shlex.join(["vicinal", *args.words])
-        write_text(out, report.comparison_markdown(found, read, command=command))
+        write_text(out, _from_here(report.comparison_markdown(found, read, command=command)))
     if args.json:
         print(line(found))
     else:
@@ -102,6 +109,25 @@ def _out(text: str | None) -> Path | None:
     return path
 
 
+def _from_here(text: str) -> str:
+    """Write paths below this folder as they are typed here: its own place is nobody's business."""
+    here = Path.cwd()
+    if here == here.parent:
+        return text
+    return re.sub(rf"(?<![\w.~/\\-]){re.escape(str(here))}[/\\]", "", text)
+
+
+def _different(paths: list[str]) -> list[str]:
+    """Leave out what is the same file by another path."""
+    files = {path: _file(Path(path)).resolve() for path in paths}
+    first = {files[path]: path for path in reversed(paths)}
+    return [path for path in files if first[files[path]] == path]
+
+
+def _file(path: Path) -> Path:
+    return path / _FILE if path.is_dir() else path
+
+
 def _named(paths: list[str]) -> dict[str, str]:
     """Name each by its folder, or as it was typed where two folders have one name."""
     short = [
@@ -114,7 +140,7 @@ def _named(paths: list[str]) -> dict[str, str]:
 def _read(path: Path) -> list[Record]:
     from vicinal import records
 
-    file = path / "results.jsonl" if path.is_dir() else path
+    file = _file(path)
     if not file.is_file():
         raise InputError(f"{path} holds no results.jsonl: `vicinal evaluate` writes it.")
     return records.read(file)
@@ -132,12 +158,21 @@ def _print(found: Record) -> None:
 
     sections, notes = report.comparison_tables(found)
     console = Console()
-    usual = console.width if console.is_terminal else 120
+    usual = console.width if console.is_terminal else _USUAL
+    many = len(found["names"]) > report.MANY
+    wide = (section for section in sections if section.header[0] != "model")
+    turned = many or (console.is_terminal and any(_needed(section) > usual for section in wide))
+    if turned:
+        sections, notes = report.many_tables(found, each_corruption=not many)
+        sections = [piece for section in sections for piece in _pieces(section, usual)]
+    if many and any(one["by_name"] for one in found["corruptions"].values()):
+        notes.append("Each corruption by itself: --out or --json.")
     # Narrower, whole columns would go: the names of the rows first.
-    console = Console(width=max(usual, *map(_needed, sections)))
+    needed = (_needed(section, turned=turned) for section in sections)
+    console = Console(width=max(usual, *needed))
     for section in sections:
         console.print(f"{section.title}:", markup=False, highlight=False)
-        console.print(_table(section))
+        console.print(_table(section, turned=turned))
     for note in notes:
         console.print(note, markup=False, highlight=False, soft_wrap=True)
 
@@ -146,27 +181,59 @@ _SHORT = 24
 """Up to this many characters a cell is a number with its interval, which must not be broken."""
 
 
-def _needed(section: Section) -> int:
+_USUAL = 120
+"""How wide a table may be where nobody's window says it."""
+
+
+def _needed(section: Section, *, turned: bool = False) -> int:
     """Tell how wide a table must be for every short cell to stand in one line."""
-    columns = zip(section.header, *section.rows, strict=True)
-    return sum(3 + max(min(len(word), _SHORT) for word in cells) for cells in columns)
+    return sum(3 + _width(section, place, turned=turned) for place in range(len(section.header)))
+
+
+def _width(section: Section, place: int, *, turned: bool) -> int:
+    """Tell how wide a column must be; a header of many models, which names no model, may break."""
+    header = section.header[place]
+    words = [*(header.split() if turned else [header]), *(row[place] for row in section.rows)]
+    return max(min(len(word), _SHORT) for word in words)
+
+
+def _pieces(section: Section, width: int) -> list[Section]:
+    """Cut a table that is too wide into some below each other, each with the names of its rows."""
+    widths = [3 + _width(section, place, turned=True) for place in range(len(section.header))]
+    pieces: list[list[int]] = [[0]]
+    for place, word in enumerate(section.header[1:], start=1):
+        pair = [place, place + 1] if section.header[place + 1 : place + 2] == ("p",) else [place]
+        full = sum(widths[one] for one in {*pieces[-1], *pair}) > width
+        if full and len(pieces[-1]) > 1 and word != "p":
+            pieces.append([0])
+        pieces[-1].append(place)
+    return [_piece(section, places) for places in pieces]
+
+
+def _piece(section: Section, places: list[int]) -> Section:
+    header, *rows = (tuple(row[k] for k in places) for row in (section.header, *section.rows))
+    return replace(section, header=header, rows=tuple(rows))
 
 
 def _is_short(section: Section, place: int) -> bool:
     return all(len(row[place]) <= _SHORT for row in section.rows)
 
 
-def _table(section: Section) -> Table:
+def _table(section: Section, *, turned: bool) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     first, *others = section.header
     table.add_column(first, overflow="fold")
     for place, word in enumerate(others, start=1):
         short = _is_short(section, place)
-        table.add_column(escape(word), justify="right", no_wrap=short)
+        # A longer header breaks; cut short, two of them may read alike.
+        head = Text(word, no_wrap=False, overflow="fold")
+        most = _width(section, place, turned=turned) if short else None
+        table.add_column(head, justify="right", no_wrap=short, max_width=most)
     for row in section.rows:
         table.add_row(*map(escape, row))
     return table

@@ -15,7 +15,7 @@ from typing import Any
 
 from vicinal._checks import InputError
 from vicinal.evaluation.packing import unpack
-from vicinal.evaluation.results import WORST
+from vicinal.evaluation.results import CLEAN, WORST
 from vicinal.evaluation.threat import digest_of
 from vicinal.metrics import fisher_exact, mcnemar, wilson
 from vicinal.records import Record
@@ -27,7 +27,7 @@ LEVEL = 0.05
 
 _SETTING = ("dataset", "split")
 
-_MODEL = ("recipe", "scale", "train_seed", "model", "weights")
+_MODEL = ("recipe", "method", "scale", "train_seed", "model", "weights", "state")
 """Where a record says which model was judged; not everything stands in each."""
 
 
@@ -43,7 +43,8 @@ class Cell:
             itself, and where the two are unlike.
         test: "McNemar" or "Fisher"; empty where there is none.
         unlike: Why it must not be held against the first; empty where it may.
-        caveat: Why the test is not the usual one; empty where it is.
+        caveat: What to know of the test or of the two: that it is not the usual test, or that they
+            were drawn or computed otherwise; empty where there is nothing.
     """
 
     accuracy: float
@@ -202,14 +203,35 @@ def _tested(cell: Cell, first: Record, record: Record) -> Cell:
     unlike = _unlike(first, record)
     if unlike:
         return replace(cell, unlike=unlike)
-    n = record["n"]
-    if any(one.get("images") is None for one in (first, record)):
-        cell = replace(cell, caveat="which images they are is not known; Fisher's test")
-    elif "right" in first and "right" in record:
+    n, caveats = record["n"], _otherwise(first, record)
+    unknown = any(one.get("images") is None for one in (first, record))
+    if not unknown and "right" in first and "right" in record:
         p = mcnemar(unpack(first["right"], n=n), unpack(record["right"], n=n))
-        return replace(cell, p=p, test="McNemar")
+        return replace(cell, p=p, test="McNemar", caveat="; ".join(caveats))
+    why = "which images they are is not known" if unknown else "no verdict for every image"
     p = fisher_exact(first["correct"], n, record["correct"], n)
-    return replace(cell, p=p, test="Fisher")
+    return replace(cell, p=p, test="Fisher", caveat="; ".join([f"{why}; Fisher's test", *caveats]))
+
+
+_DRAWN = {"seed": "seed", "batch_size": "batch size"}
+"""What the draws of an attack depend on beside its parameters; clean images have none."""
+
+
+def _otherwise(first: Record, record: Record) -> list[str]:
+    """Say what else was not as it was of the first: it may be held against it all the same."""
+    keys = {"arithmetic": "arithmetic", **(_DRAWN if record["attack"] != CLEAN else {})}
+    told = [
+        f"{word} {record[key]}, not {first[key]}"
+        for key, word in keys.items()
+        if key in first and key in record and first[key] != record[key]
+    ]
+    held = [one["parameters"] for one in (first, record) if "parameters" in one]
+    if len(held) == 1:
+        told.append("the parameters of one are not known, only its name")
+    elif any(set(parameters) == {"class"} for parameters in held):
+        # A plain function: its name is whatever its caller called it.
+        told.append("what the attack does is not known, only its name")
+    return told
 
 
 def _unlike(first: Record, record: Record) -> str:

@@ -6,14 +6,15 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from vicinal.report.comparison import Remark
 from vicinal.report.tables import NOTHING, Section
 
-__all__ = ["beside", "beside_tables"]
+__all__ = ["INSIDE", "MEANS", "beside", "beside_remarks", "beside_tables"]
 
 Record = Mapping[str, Any]
 
 _SETTING = {"threat": "threat model", "n": "images", "severities": "severities", "files": "files"}
-_SETTING |= {"over": "in the mean"}
+_SETTING |= {"over": "in the mean", "version": "version"}
 
 
 def beside(found: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
@@ -23,9 +24,9 @@ def beside(found: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
         found: The records of each model, by its name, in their order.
 
     Returns:
-        `verdicts`: status, threat model, number of images and the checks that warn or fail by
-        model, null where none was given. `corruptions`: by model the accuracy under each
-        corruption, the means, and the setting of both; empty where nothing was judged.
+        `verdicts`: status, threat model, number of images, version, accuracies and the checks that
+        warn or fail by model, null where none was given. `corruptions`: by model the accuracy under
+        each corruption, the means, and the setting of both; empty where nothing was judged.
 
     Example:
         >>> judged = {"kind": "verdict", "status": "WARN", "threat": "linf 0.1", "n": 200}
@@ -46,7 +47,32 @@ def _verdict(records: Sequence[Record]) -> dict[str, Any] | None:
         return None
     checks = {one["name"]: one["status"] for one in last[0].get("checks", ())}
     suspect = {name: status for name, status in checks.items() if status in _SUSPECT}
-    return {**{key: last[0].get(key) for key in ("status", "threat", "n")}, "checks": suspect}
+    told = {key: last[0].get(key) for key in ("status", "threat", "n", "version")}
+    return {**told, "accuracies": _accuracies(last[0]), "checks": suspect}
+
+
+INSIDE: tuple[str, ...] = (
+    "clean",
+    "fgsm",
+    "pgd",
+    "pgd last",
+    "pgd twice",
+    "pgd margin",
+    "pgd half eps",
+)
+INSIDE += ("apgd-ce", "apgd-t", "square", "noise", "transfer", "autoattack")
+"""The trials of a verdict whose images lie in its ball."""
+
+
+def _accuracies(record: Record) -> dict[str, float | None]:
+    """Take what is right when clean, under PGD, and under the strongest search in the ball."""
+    trials = {name: one.get("accuracy") for name, one in record.get("trials", {}).items()}
+    against = (one for one in record.get("checks", ()) if one["name"].startswith("PGD against"))
+    left = [trials.get(name) for name in INSIDE]
+    # Several attacks' worst case, image by image: no trial by itself is as strong.
+    left += [one.get("figures", {}).get("strong") for one in against]
+    strongest = min((share for share in left if share is not None), default=None)
+    return {"clean": trials.get("clean"), "pgd": trials.get("pgd"), "strongest": strongest}
 
 
 _SUSPECT = ("FAIL", "WARN")
@@ -103,12 +129,40 @@ def beside_tables(record: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
         >>> beside_tables(beside(found))[0][0].rows
         (('a', 'PASS', 'linf 0.1', '-', '-'), ('b', '-', '-', '-', '-'))
     """
-    notes: list[str] = []
-    tables = [*_verdicts(record["verdicts"], notes), *_corruptions(record["corruptions"], notes)]
-    return tables, notes
+    under = _corruptions(record["corruptions"])
+    notes = [*map(str, beside_remarks(record))]
+    if any(row[0].endswith(" *") for table in under for row in table.rows):
+        notes.append("* not the published corruption: in no mean.")
+    if under and any(one["means"] for one in record["corruptions"].values()):
+        notes.append("R: mean over clean accuracy of the same images, to be read beside it.")
+    return [*_verdicts(record["verdicts"]), *under], notes
 
 
-def _verdicts(found: Mapping[str, Any], notes: list[str]) -> list[Section]:
+def beside_remarks(record: Mapping[str, Any]) -> list[Remark]:
+    """Say which models were judged otherwise than the first that was judged.
+
+    Args:
+        record: What `beside` gave.
+
+    Returns:
+        One for every such number: the verdicts, then the corruptions, then the means.
+    """
+    verdicts, under = record["verdicts"], record["corruptions"]
+    models = list(under)
+    found = _unlike([one and {"setting": one} for one in verdicts.values()], models, "verdict")
+    names = _names(under)
+    for name in names:
+        found += _unlike([one["by_name"].get(name) for one in under.values()], models, name)
+    means = [one["means"] for one in under.values()]
+    shown = [name for name, *words in _means(means) if set(words) != {NOTHING}]
+    return found + [one for name in shown if names for one in _unlike(means, models, name)]
+
+
+def _names(under: Mapping[str, Any]) -> list[str]:
+    return list(dict.fromkeys(name for one in under.values() for name in one["by_name"]))
+
+
+def _verdicts(found: Mapping[str, Any]) -> list[Section]:
     if not any(found.values()):
         return []
     told = {name: {} if one is None else one for name, one in found.items()}
@@ -116,8 +170,6 @@ def _verdicts(found: Mapping[str, Any], notes: list[str]) -> list[Section]:
         (name, *(_known(one, key) for key in ("status", "threat", "n")), _suspect(one))
         for name, one in told.items()
     ]
-    judged = [one and {"setting": one} for one in found.values()]
-    notes += _unlike(judged, list(found), "verdict")
     return [_section("verdict", _VERDICT, rows)]
 
 
@@ -135,8 +187,8 @@ def _suspect(one: Record) -> str:
     return "; ".join(words) or NOTHING
 
 
-def _corruptions(found: Mapping[str, Any], notes: list[str]) -> list[Section]:
-    names = list(dict.fromkeys(name for one in found.values() for name in one["by_name"]))
+def _corruptions(found: Mapping[str, Any]) -> list[Section]:
+    names = _names(found)
     if not names:
         return []
     models = list(found)
@@ -146,7 +198,6 @@ def _corruptions(found: Mapping[str, Any], notes: list[str]) -> list[Section]:
         own = any(cell is not None and not cell["comparable"] for cell in cells)
         shares = (_share(cell, "accuracy") for cell in cells)
         rows.append((f"{name} *" * own or name, _images(cells), *shares))
-        notes += _unlike(cells, models, name)
     means = [found[model]["means"] for model in models]
     images = _images(means)
     rows += [
@@ -154,12 +205,6 @@ def _corruptions(found: Mapping[str, Any], notes: list[str]) -> list[Section]:
         for name, *words in _means(means)
         if any(word != NOTHING for word in words)
     ]
-    shown = {row[0] for row in rows}
-    notes += [note for name in _MEANS if name in shown for note in _unlike(means, models, name)]
-    if any(row[0].endswith(" *") for row in rows):
-        notes.append("* not the published corruption: in no mean.")
-    if any(means):
-        notes.append("R: mean over clean accuracy of the same images, to be read beside it.")
     header = ("corruption", "images", *models)
     return [_section("accuracy under corruptions, %", header, rows)]
 
@@ -173,7 +218,8 @@ def _section(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]
     return Section(title=title, header=header, rows=tuple(rows))
 
 
-_MEANS = ("mean", "clean", "R", "mCE")
+MEANS = ("mean", "clean", "R", "mCE")
+"""The rows below those of corruptions."""
 
 
 def _means(means: Sequence[Any]) -> list[tuple[str, ...]]:
@@ -195,7 +241,7 @@ def _number(cell: Any, key: str, digits: int) -> str:  # ruff: ignore[any-type] 
     return NOTHING if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
-def _unlike(cells: Sequence[Any], models: Sequence[str], name: str) -> list[str]:
+def _unlike(cells: Sequence[Any], models: Sequence[str], name: str) -> list[Remark]:
     """Say which models were judged otherwise than the first that was judged."""
     first: Record = next((cell["setting"] for cell in cells if cell), {})
     notes = []
@@ -207,7 +253,7 @@ def _unlike(cells: Sequence[Any], models: Sequence[str], name: str) -> list[str]
             if setting.get(key) != first.get(key) and (key == "n" or name != "clean")
         ]
         if words:
-            notes.append(f"{name}, {model}: {'; '.join(words)}; not to be compared.")
+            notes.append(Remark(name, model, f"{'; '.join(words)}; not to be compared"))
     return notes
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from vicinal.report.beside import beside_tables
 from vicinal.report.comparison import comparison
+from vicinal.report.many import MANY, many_tables, turned
 from vicinal.report.tables import NOTHING, Section, markdown_section
 
-__all__ = ["comparison_markdown", "comparison_tables", "origins"]
+__all__ = ["comparison_markdown", "comparison_tables", "many_origins", "origins"]
 
 Record = Mapping[str, Any]
 
@@ -21,8 +22,11 @@ def comparison_tables(record: dict[str, Any]) -> tuple[list[Section], list[str]]
         record: A record of kind "comparison", with what `beside` collected where there is any.
 
     Returns:
-        The tables, and the notes below them.
+        The tables, and the notes below them. Up to `MANY` models are the columns of the tables;
+        more are their rows.
     """
+    if _too_many(record):
+        return many_tables(record)
     attacks, notes = comparison(record)
     if "verdicts" not in record:
         return [attacks], notes
@@ -44,12 +48,19 @@ def comparison_markdown(
         The document, in Markdown.
     """
     tables, notes = comparison_tables(record)
-    lines = [f"# {' beside '.join(record['names'])}", ""]
+    names, facts = record["names"], origins(found)
+    many = _too_many(record)
+    lines = [f"# {len(names)} models" if many else f"# {' beside '.join(names)}", ""]
     for table in tables:
         lines += [f"## {table.title}", "", *markdown_section(table), ""]
     lines += [*(f"- {note}" for note in notes), "", "## how the numbers came about", ""]
-    lines += [*markdown_section(origins(found)), "", "Compared by:", "", f"    {command}"]
-    return "\n".join(lines) + "\n"
+    for table in many_origins(facts) if many else [facts]:
+        lines += [*markdown_section(table), ""]
+    return "\n".join([*lines, "Compared by:", "", f"    {command}"]) + "\n"
+
+
+def _too_many(record: dict[str, Any]) -> bool:
+    return len(record["names"]) > MANY
 
 
 def origins(found: Mapping[str, Sequence[Record]]) -> Section:
@@ -72,6 +83,60 @@ def origins(found: Mapping[str, Sequence[Record]]) -> Section:
     rows = [(word, *(facts[word] for facts in columns.values())) for word in _FACTS]
     told = tuple(row for row in rows if any(word != NOTHING for word in row[1:]))
     return Section(title="how the numbers came about", header=("", *found), rows=told)
+
+
+def many_origins(facts: Section) -> list[Section]:
+    """Say once how the numbers of all models came about, and of each what differs.
+
+    Args:
+        facts: One row per fact, one column per model.
+
+    Returns:
+        A table of what all share, and one with a row for each model; each where there is any.
+
+    Example:
+        >>> told = Section(title="", header=("", "a", "b"), rows=(("seed", "0", "0"),))
+        >>> [table.rows for table in many_origins(told)]
+        [(('seed', '0'),)]
+    """
+    _, *models = facts.header
+    columns = {name: words for name, *words in facts.rows}
+    if not {NOTHING, "custom"} & set(columns.get("method", (NOTHING,))):
+        # Recipe and method say it already, in a tenth of the room.
+        columns.pop("objective", None)
+    shared = {name: words[0] for name, words in columns.items() if len(set(words)) == 1}
+    own = {name: words for name, words in columns.items() if name not in shared}
+    pattern, differing = _pattern(own.get("command", ()))
+    if differing:
+        shared["command"] = pattern
+        del own["command"]
+        own |= differing
+    sections = []
+    if shared:
+        rows = tuple(shared.items())
+        sections.append(Section(title=facts.title, header=("", "all models"), rows=rows))
+    return [*sections, turned(facts.title, models, own)] if own else sections
+
+
+_MARKS = 4
+"""Up to this many differing words a command is told as a pattern."""
+
+
+def _pattern(commands: Sequence[str]) -> tuple[str, dict[str, list[str]]]:
+    """Find what commands share, and the few words in which they differ, by their mark."""
+    split = [command.split(" ") for command in commands]
+    if len({len(words) for words in split}) != 1:
+        return "", {}
+    said: list[str] = []
+    differing: dict[str, list[str]] = {}
+    for words in zip(*split, strict=True):
+        alike = len(set(words)) == 1
+        mark = next((one for one, known in differing.items() if known == list(words)), None)
+        mark = mark or f"{{{len(differing) + 1}}}"
+        said.append(words[0] if alike else mark)
+        if not alike:
+            differing[mark] = list(words)
+    return " ".join(said), differing if len(differing) <= _MARKS else {}
 
 
 def _several(values: Any) -> str:  # ruff: ignore[any-type] — an iterable of words or None

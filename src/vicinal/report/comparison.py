@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from vicinal.report.tables import NOTHING, Section
 
-__all__ = ["comparison"]
+__all__ = ["Remark", "comparison", "remarks"]
+
+
+class Remark(NamedTuple):
+    """What is to be known of one number of one model.
+
+    Args:
+        what: Such as an attack.
+        model: Its name.
+        words: What is to be said, without a full stop.
+    """
+
+    what: str
+    model: str
+    words: str
+
+    def __str__(self) -> str:
+        """Write it as a sentence."""
+        return f"{self.what}, {self.model}: {self.words}."
 
 
 def comparison(record: dict[str, Any]) -> tuple[Section, list[str]]:
@@ -30,11 +48,10 @@ def comparison(record: dict[str, Any]) -> tuple[Section, list[str]]:
     header = ["attack", "images", first]
     for name in others:
         header += [name, "p"]
-    notes: list[str] = []
-    ordered = sorted(record["rows"], key=lambda row: _ORDER.get(row["attack"], 1))
-    rows = tuple(_row(row, record["names"], notes) for row in ordered)
+    rows = tuple(_row(row) for row in _ordered(record))
     tests = {cell["test"] for row in record["rows"] for cell in row["cells"] if cell} - {""}
-    notes += [
+    notes = [
+        *map(str, remarks(record)),
         f"p: the chance of such a difference from {first}, by {' and '.join(sorted(tests))}'s "
         f"exact test, corrected by Holm's method; * below {record['level']:g}. In brackets "
         "Wilson's 95 % interval.",
@@ -47,16 +64,35 @@ _ORDER = {"clean": 0, "worst case": 2}
 """Which rows stand first and last."""
 
 
-def _row(row: dict[str, Any], names: list[str], notes: list[str]) -> tuple[str, ...]:
+def _ordered(record: dict[str, Any]) -> list[dict[str, Any]]:
+    return sorted(record["rows"], key=lambda row: _ORDER.get(row["attack"], 1))
+
+
+def remarks(record: dict[str, Any]) -> list[Remark]:
+    """Say what is unlike, and what is to be known of a test.
+
+    Args:
+        record: A record of kind "comparison".
+
+    Returns:
+        One for every such number, attack by attack.
+    """
+    found = []
+    for row in _ordered(record):
+        for name, cell in zip(record["names"][1:], row["cells"][1:], strict=True):
+            if cell and cell["unlike"]:
+                found.append(Remark(row["attack"], name, f"{cell['unlike']}; not compared"))
+            if cell and cell.get("caveat"):
+                found.append(Remark(row["attack"], name, cell["caveat"]))
+    return found
+
+
+def _row(row: dict[str, Any]) -> tuple[str, ...]:
     first, *others = row["cells"]
     counts = dict.fromkeys(str(cell["n"]) for cell in row["cells"] if cell)
     words = [row["attack"], ", ".join(counts), _share(first)]
-    for name, cell in zip(names[1:], others, strict=True):
+    for cell in others:
         words += [_share(cell), _chance(cell)]
-        if cell and cell["unlike"]:
-            notes.append(f"{row['attack']}, {name}: {cell['unlike']}; not compared.")
-        if cell and cell.get("caveat"):
-            notes.append(f"{row['attack']}, {name}: {cell['caveat']}.")
     return tuple(words)
 
 
