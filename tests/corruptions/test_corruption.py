@@ -15,6 +15,7 @@ from vicinal._checks import InputError
 from vicinal._typing import Corruption as Contract
 from vicinal.corruptions import CORRUPTIONS, PRESETS, SETS, Corruption, preset_of
 from vicinal.corruptions.corruption import truncated
+from vicinal.corruptions.shifts import Offset
 
 every_corruption = pytest.mark.parametrize(
     "corruption", list(CORRUPTIONS.values()), ids=list(CORRUPTIONS)
@@ -102,6 +103,31 @@ def test_precision_of_the_images_changes_next_to_nothing(corruption: Corruption[
     half = corruption(x.bfloat16(), severity=3, keys=KEYS)
     assert half.dtype == torch.bfloat16
     laws.assert_in_unit_range(half)
+
+
+@every_corruption
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_no_grey_level_is_lost_in_16_bits(
+    corruption: Corruption[Any, Any], dtype: torch.dtype
+) -> None:
+    """Their steps are up to half a level: truncated as they are, 200 would become 199."""
+    levels = torch.arange(256).view(1, 1, 16, 16).expand(3, 3, -1, -1) / 255
+    for x in (levels, pictures.batch(3)):
+        for quantize in (True, False):
+            bad = corruption(x, severity=3, keys=KEYS, quantize=quantize)
+            half = corruption(x.to(dtype), severity=3, keys=KEYS, quantize=quantize)
+            laws.assert_same_bits(half, bad.to(dtype))
+
+
+def test_between_the_levels_16_bits_stay_what_they_are() -> None:
+    x = (torch.rand(2, 3, 8, 8, generator=rng()) * 2).half() / 2
+    same = corruptions.translation.apply(x, Offset(pixels=torch.zeros(2, 2, dtype=torch.int64)))
+    assert float((same - x).abs().max()) <= 2**-11
+    leaf = x.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(
+        corruptions.contrast(leaf, severity=1, quantize=False).float().sum(), leaf
+    )
+    assert torch.allclose(slope.float(), torch.ones(()), atol=1e-2)
 
 
 @every_corruption

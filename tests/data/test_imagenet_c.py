@@ -84,3 +84,34 @@ def test_a_class_that_one_part_lacks_does_not_move_the_labels(part_at: str, tmp_
     for classes in (None, CLASSES):
         with pytest.raises(InputError, match=rf"{part_at} must have .* it has no {CLASSES[0]}"):
             read_tiny_imagenet_c(tmp_path, classes=classes)
+
+
+@pytest.mark.parametrize("stray", ["old", "__MACOSX", "5 (copy)", "10", "05"])
+def test_a_stray_folder_beside_the_severities_hides_no_corruption(
+    stray: str, tmp_path: Path
+) -> None:
+    layouts.corrupted_tree(tmp_path / "noise", ["fog", "snow"], CLASSES, side=64, severities=5)
+    (tmp_path / "noise" / "fog" / stray).mkdir()
+    found = read_tiny_imagenet_c(tmp_path)
+    assert (found.corruptions, found.severities) == (("fog", "snow"), (1, 2, 3, 4, 5))
+    (tmp_path / "noise" / "fog" / "6").mkdir()
+    with pytest.raises(InputError, match=r"the severities of fog, .*, 6; it has 1"):
+        read_tiny_imagenet_c(tmp_path)
+
+
+def test_classes_with_numbers_are_no_severities(tmp_path: Path) -> None:
+    for number in range(30):
+        (tmp_path / "imagenetv2" / str(number)).mkdir(parents=True)
+    layouts.corrupted_tree(tmp_path, ["fog"], CLASSES, side=64, severities=1)
+    assert read_tiny_imagenet_c(tmp_path).corruptions == ("fog",)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_picture_of_another_size_among_them_is_one_sentence(workers: int, tmp_path: Path) -> None:
+    layouts.corrupted_tree(tmp_path, ["fog"], CLASSES, side=64, severities=1)
+    odd = tmp_path / "fog" / "1" / CLASSES[1] / "val_1.JPEG"
+    write_picture(odd, random_pixels(5, height=64, width=48))
+    opened = part(read_tiny_imagenet_c(tmp_path), "fog", 1)
+    with pytest.raises(InputError, match=r"n01443537.val_1\.JPEG must .* 64x64 .* got 64x48"):
+        list(FileLoader(opened[:2], batch_size=2, workers=workers))
+    assert len(list(FileLoader(opened[:1], batch_size=2, workers=workers))) == 1

@@ -58,6 +58,22 @@ def test_numbers_of_version_two_are_numbers_and_no_text(tmp_path: Path) -> None:
         data.load_shifted("imagenet-v2", tmp_path)
 
 
+@pytest.mark.parametrize("twice", ["00", "000"])
+def test_a_class_with_two_folders_is_one_sentence(twice: str, tmp_path: Path) -> None:
+    folders(tmp_path / "imagenet-v2", ["0", twice, "1"])
+    with pytest.raises(InputError, match=f"0 and {twice} are both {WNIDS[0]}"):
+        data.load_shifted("imagenet-v2", tmp_path)
+
+
+def test_classes_that_are_missing_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folders(tmp_path / "imagenet-v2", ["000", "002"])
+    with caplog.at_level("WARNING", logger="vicinal"):
+        assert data.load_shifted("imagenet-v2", tmp_path).outputs == (0, 2)
+    assert "has 2 classes; the published set has 1000" in caplog.text
+
+
 @pytest.mark.parametrize("version", ["v4", "v6"])
 def test_cifar10_1_is_two_arrays(version: str, tmp_path: Path) -> None:
     x = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3)).astype(np.uint8)

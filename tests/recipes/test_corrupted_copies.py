@@ -145,12 +145,31 @@ def test_arrays_are_read_back_as_a_published_set(tmp_path: Path) -> None:
             assert torch.equal(part.y, split.y)
             for row in (0, 63, 64, 69):
                 assert torch.equal(part.x[row], wanted(x[row], row, name, severity, 5))
+    assert np.load(out / "contrast.npy", mmap_mode="r").shape == (350, 32, 32, 3)
     stamp = (out / "contrast.npy").stat().st_mtime_ns
     (out / "gaussian_noise.npy").unlink()
     assert corrupt_arrays(split, out, TWO, Copies(seed=5), source="cifar10") == 1
     assert (out / "contrast.npy").stat().st_mtime_ns == stamp
     with pytest.raises(InputError, match="must be 1-5"):
         corrupt_arrays(split, out, TWO, Copies(severities=(1,)), source="cifar10")
+
+
+@pytest.mark.parametrize("held", ["labels.npy", "contrast.npy"])
+def test_a_published_set_is_not_taken_for_copies(held: str, tmp_path: Path) -> None:
+    split = data.Split(x=torch.zeros(2, 3, 32, 32, dtype=torch.uint8), y=torch.arange(2))
+    (tmp_path / held).write_bytes(b"published")
+    with pytest.raises(InputError, match=f"holds {held}, which no vicinal corrupt made"):
+        corrupt_arrays(split, tmp_path, TWO, Copies(), source="cifar10")
+    assert [file.name for file in tmp_path.iterdir()] == [held]
+    assert (tmp_path / held).read_bytes() == b"published"
+    corrupt_arrays(split, tmp_path / "new", NOISE, Copies(), source="cifar10")
+    assert corrupt_arrays(split, tmp_path / "new", TWO, Copies(), source="cifar10") == 1
+
+
+def test_a_published_folder_is_not_taken_for_copies(tmp_path: Path) -> None:
+    (tmp_path / "out" / "contrast" / "1").mkdir(parents=True)
+    with pytest.raises(InputError, match="holds contrast, which no"):
+        corrupt_folder(pictures(tmp_path / "in"), tmp_path / "out", TWO, Copies())
 
 
 def test_computed_ice_does_not_pass_for_the_photographs(tmp_path: Path) -> None:

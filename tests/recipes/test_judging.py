@@ -15,6 +15,7 @@ def test_every_corruption_has_its_row_sets_and_five_constants() -> None:
         assert held == set(members)
     assert all(row["severities 1 to 5, at 32 pixels"].count(";") == 4 for row in rows.values())
     assert [one for one, row in rows.items() if row["comparable"] != "yes"] == ["frost"]
+    assert rows["rotation"]["severities 1 to 5, at 32 pixels"] == "8; 16; 24; 32; 40"
 
 
 def test_every_entry_of_every_suite_has_its_row() -> None:

@@ -88,6 +88,9 @@ def run(args: argparse.Namespace) -> int:
 
     Returns:
         0.
+
+    Raises:
+        KeyboardInterrupt: After Ctrl-C; its text says how to go on.
     """
     check_common(args)
     from vicinal.recipes.corruption_words import read_corruptions
@@ -97,14 +100,24 @@ def run(args: argparse.Namespace) -> int:
     if args.sheet is not None:
         _tell(args, _sheet(args, named))
     if args.folder is not None or args.sheet is None:
-        _tell(args, _copies(args, named))
+        try:
+            _tell(args, _copies(args, named))
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("the same command goes on where it stopped") from None
     return 0
 
 
 def _sheet(args: argparse.Namespace, named: dict[str, Any]) -> Record:
-    from vicinal.recipes.contact_sheet import TILE, contact_sheet, photograph, write_sheet
+    from vicinal.recipes.contact_sheet import (
+        TILE,
+        check_sheet,
+        contact_sheet,
+        photograph,
+        write_sheet,
+    )
     from vicinal.recipes.corruption_words import read_severities
 
+    file = check_sheet(Path(args.sheet))
     image = photograph(args.photo, size=args.size or 224)
     severities = read_severities(args.severities)
     sheet = contact_sheet(
@@ -114,7 +127,7 @@ def _sheet(args: argparse.Namespace, named: dict[str, Any]) -> Record:
         seed=args.seed or 0,
         tile=TILE if args.cell is None else args.cell,
     )
-    write_sheet(Path(args.sheet), sheet)
+    write_sheet(file, sheet)
     return {"kind": "sheet", "file": args.sheet, "photograph": args.photo, "rows": len(named)}
 
 
@@ -142,21 +155,31 @@ def _copies(args: argparse.Namespace, named: dict[str, Any]) -> Record:
 
 
 def _folder(args: argparse.Namespace, named: dict[str, Any], ask: Any) -> int:  # ruff: ignore[any-type]
-    from vicinal.data.pictures import open_picture, pixels
-    from vicinal.recipes.corrupted_copies import corrupt_folder, find_pictures
+    from vicinal.recipes.corrupted_copies import corrupt_folder, find_pictures, seen
 
     folder, out = Path(args.folder), Path(args.out)
     names = find_pictures(folder)
     with _bars(len(names) * len(ask.severities), args) as report:
         written = corrupt_folder(folder, out, named, ask, report=report)
-    _sheet_beside(out, pixels(open_picture(folder / names[0])), named, ask)
+    _sheet_beside(out, seen(folder / names[0], ask), named, ask)
     return written
 
 
 def _arrays(args: argparse.Namespace, named: dict[str, Any], ask: Any) -> int:  # ruff: ignore[any-type]
     from vicinal import data
+    from vicinal._checks import InputError
     from vicinal.recipes.corrupted_copies import corrupt_arrays
 
+    if args.dataset in data.FOLDERS:
+        raise InputError(
+            f"`--dataset` must be a set that fits in memory; the pictures of {args.dataset} are "
+            "files. Did you mean vicinal corrupt FOLDER with the folder of its test pictures?"
+        )
+    if args.size is not None or args.format != "png":
+        raise InputError(
+            "`--size` and `--format` must be left out with --dataset; its arrays have the images' "
+            f"own size and no loss, so got {args.size or args.format} for nothing."
+        )
     split = data.load(args.dataset, Path(args.folder)).test
     out = Path(args.out)
     with _bars(len(split) * len(ask.severities), args) as report:

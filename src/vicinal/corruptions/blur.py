@@ -16,6 +16,7 @@ from torch import Tensor
 
 from vicinal.corruptions import severities
 from vicinal.corruptions.corruption import Corruption, truncated
+from vicinal.corruptions.draw import Draw
 from vicinal.corruptions.filters import (
     MAGICK_SLACK,
     Kernel,
@@ -43,7 +44,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, kw_only=True)
-class Optics:
+class Optics(Draw):
     """No draw at all: the constants of a blur without chance."""
 
     numbers: tuple[float, ...]
@@ -138,7 +139,7 @@ class DefocusBlur(Corruption[tuple[float, float], Optics]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Glass:
+class Glass(Draw):
     """Where every pixel looks, round by round, and the constants."""
 
     places: Tensor
@@ -190,7 +191,7 @@ class GlassBlur(Corruption[tuple[float, int, int], Glass]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ray:
+class Ray(Draw):
     """The direction of every picture's motion, and how far it goes."""
 
     angle: Tensor

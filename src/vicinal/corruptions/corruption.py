@@ -22,8 +22,8 @@ from torch import Tensor
 
 from vicinal import _checks
 from vicinal._checks import InputError
+from vicinal.corruptions.draw import made_for, placed
 from vicinal.corruptions.keys import Streams, draw_keys
-from vicinal.maths.randomness import moved
 
 __all__ = ["PRESETS", "SEVERITIES", "SLACK", "Corruption", "preset_of", "truncated"]
 
@@ -91,7 +91,8 @@ class Corruption(ABC, Generic[C, D]):
 
     A subclass is a frozen dataclass (its fields are options, such as a folder of textures) with
     the class attributes below, and two methods: `_draw` makes all draws from `streams`, `_corrupt`
-    returns new images, unclipped, from a draw that lies on their device.
+    returns new images, unclipped, from a draw that lies on their device. Images of 16 bits are
+    computed on in 32; what a grey level was rounded to counts as that level, so that none is lost.
     """
 
     name: ClassVar[str]
@@ -111,7 +112,7 @@ class Corruption(ABC, Generic[C, D]):
 
     @abstractmethod
     def _draw(self, streams: Streams, shape: tuple[int, int, int], constant: C) -> D:
-        """Draw for images of shape (C, H, W): a frozen dataclass, its tensors a row per image."""
+        """Draw for images of shape (C, H, W): mostly a `Draw`, its tensors a row per image."""
 
     @abstractmethod
     def _corrupt(self, x: Tensor, draw: D) -> Tensor:
@@ -158,7 +159,8 @@ class Corruption(ABC, Generic[C, D]):
         """
         channels, height, width = self._checked_shape(shape)
         constant = self.constant(severity, shape, preset)
-        return self._draw(Streams(keys), (channels, height, width), constant)
+        whole = (channels, height, width)
+        return made_for(self._draw(Streams(keys), whole, constant), whole)
 
     def apply(self, x: Tensor, draw: D, *, quantize: bool = True) -> Tensor:
         """Corrupt a batch by a given draw: deterministic, on the device of the images.
@@ -172,7 +174,7 @@ class Corruption(ABC, Generic[C, D]):
             Corrupted images in [0, 1], same shape, dtype and device.
 
         Raises:
-            InputError: If the draw is none, or of another number of images.
+            InputError: If the draw is none, or one for other images in number or size.
         """
         self._checked_shape(_checks.images(x, values=False).shape)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not quantize):
@@ -196,7 +198,7 @@ class Corruption(ABC, Generic[C, D]):
         dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
         # Under autocast the places that the elastic transform reads would be eighths of a pixel.
         with torch.autocast(x.device.type, enabled=False):
-            return self._corrupt(x.to(dtype).contiguous(), _placed(draw, x, dtype))
+            return self._corrupt(_full(x, dtype).contiguous(), placed(draw, x, dtype))
 
     def __call__(
         self,
@@ -253,6 +255,17 @@ class Corruption(ABC, Generic[C, D]):
         return channels, height, width
 
 
+def _full(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Widen images; a grey level that 16 bits have rounded is that level again."""
+    full = x.to(dtype)
+    if x.dtype not in {torch.float16, torch.bfloat16}:
+        return full
+    level = full.detach().mul(255.0).round_().div_(255.0)
+    off = level - full.detach()
+    near = off.abs() <= level * (torch.finfo(x.dtype).eps / 2)
+    return full + off * near
+
+
 def _is_one_of(value: object, known: Sequence[int]) -> bool:
     return not isinstance(value, bool) and np.ndim(value) == 0 and value in known  # type: ignore[arg-type]
 
@@ -307,20 +320,3 @@ def _memory_kept(x: Tensor) -> Generator[None]:
         yield
     finally:
         del stopper
-
-
-def _placed(draw: D, x: Tensor, dtype: torch.dtype) -> D:
-    """Bring the tensors of a draw to the images' device, and its real ones to their precision."""
-    if not dataclasses.is_dataclass(draw) or isinstance(draw, type):
-        raise InputError(f"`draw` must be what `sample` returned; got {type(draw).__name__}.")
-    placed = {}
-    for field in dataclasses.fields(draw):
-        value = getattr(draw, field.name)
-        if isinstance(value, Tensor):
-            if len(value) != len(x):
-                raise InputError(
-                    f"`draw` must be of as many images as `x`, {len(x)}; got {len(value)}."
-                )
-            real = value.is_floating_point()
-            placed[field.name] = moved(value.to(dtype) if real else value, x.device)
-    return dataclasses.replace(draw, **placed)

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from vicinal.corruptions import severities
 from vicinal.corruptions.corruption import SLACK, Corruption
+from vicinal.corruptions.draw import Draw
 from vicinal.corruptions.keys import Streams
 from vicinal.maths.randomness import moved
 
@@ -30,7 +31,7 @@ __all__ = ["Contrast", "JPEGCompression", "Pixelate", "Strength", "box_resized"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Strength:
+class Strength(Draw):
     """Nothing drawn: the constant alone."""
 
     strength: float

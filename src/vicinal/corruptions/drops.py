@@ -17,6 +17,7 @@ from torch import Tensor
 
 from vicinal.corruptions import severities
 from vicinal.corruptions.corruption import SLACK, Corruption
+from vicinal.corruptions.draw import Draw
 from vicinal.corruptions.filters import gaussian_filter
 from vicinal.corruptions.keys import Streams
 from vicinal.corruptions.weather import luma
@@ -34,7 +35,7 @@ _EMBOSS = ((-2.0, -1.0, 0.0), (-1.0, 1.0, 1.0), (0.0, 1.0, 2.0))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Liquid:
+class Liquid(Draw):
     """The field that makes the drops."""
 
     noise: Tensor

@@ -18,6 +18,7 @@ from torch import Tensor
 from vicinal._checks import InputError
 from vicinal.corruptions import severities
 from vicinal.corruptions.corruption import Corruption
+from vicinal.corruptions.draw import Draw
 from vicinal.corruptions.filters import edge_indices, gaussian_filter, gaussian_weights
 from vicinal.corruptions.keys import Streams
 
@@ -30,7 +31,7 @@ _MATRIX_GAIN = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bend:
+class Bend(Draw):
     """Where three points of each picture go, and the noise that displaces its pixels."""
 
     corners: Tensor

@@ -12,13 +12,14 @@ from torch import Tensor
 
 from vicinal.corruptions import severities
 from vicinal.corruptions.corruption import Corruption
+from vicinal.corruptions.draw import Draw
 from vicinal.corruptions.keys import Streams
 
 __all__ = ["Saturate", "Saturation"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Saturation:
+class Saturation(Draw):
     """Nothing drawn: the factor and the term of the saturation."""
 
     strength: tuple[float, float]

@@ -23,6 +23,7 @@ from torch import Tensor
 from vicinal._checks import InputError
 from vicinal.corruptions import severities
 from vicinal.corruptions.corruption import Corruption
+from vicinal.corruptions.draw import Draw
 from vicinal.corruptions.keys import Streams
 from vicinal.corruptions.weather import luma
 from vicinal.maths.randomness import moved
@@ -45,7 +46,7 @@ _COLOURS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ice:
+class Ice(Draw):
     """Which texture lies over each picture, and where it is cut out."""
 
     index: Tensor

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from vicinal.corruptions import severities
 from vicinal.corruptions.corruption import SLACK, Corruption
+from vicinal.corruptions.draw import Draw
 from vicinal.corruptions.keys import Streams
 
 __all__ = ["Field", "GaussianNoise", "ImpulseNoise", "ShotNoise", "SpeckleNoise", "poisson"]
@@ -28,9 +29,10 @@ _CELLS = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class Field:
+class Field(Draw):
     """A number drawn for every value of a picture, and the strength of what it decides."""
 
+    of_channels: ClassVar[bool] = True
     noise: Tensor
     """Standard normal, or uniform in [0, 1) for shot and impulse noise; shape (N, C, H, W)."""
     strength: float

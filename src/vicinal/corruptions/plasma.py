@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vicinal.corruptions import severities
 from vicinal.corruptions.corruption import Corruption
+from vicinal.corruptions.draw import Draw
 from vicinal.corruptions.keys import Streams
 
 __all__ = ["Fog", "Haze", "plasma"]
@@ -74,7 +75,7 @@ def _added(x: Tensor, shift: int, *, dim: int) -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Haze:
+class Haze(Draw):
     """What the fractal of each picture is made of."""
 
     noise: Tensor

@@ -29,6 +29,7 @@ from torch import Tensor
 
 from vicinal._checks import number
 from vicinal.corruptions.corruption import PRESETS, SEVERITIES, Corruption
+from vicinal.corruptions.draw import Draw
 from vicinal.corruptions.keys import Streams
 
 __all__ = [
@@ -164,7 +165,7 @@ def _strengths(streams: Streams, constant: tuple[float, float]) -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Turn:
+class Turn(Draw):
     """How far each picture is turned."""
 
     angles: Tensor
@@ -216,7 +217,7 @@ class Rotation(Shift[Turn]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Offset:
+class Offset(Draw):
     """How far each picture is moved."""
 
     pixels: Tensor
@@ -273,7 +274,7 @@ def _within(places: Tensor, n: int) -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Box:
+class Box(Draw):
     """The square that hides a part of each picture."""
 
     side: Tensor
@@ -326,9 +327,10 @@ class Occlusion(Shift[Box]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tint:
+class Tint(Draw):
     """What is added to one channel of each picture."""
 
+    of_channels: ClassVar[bool] = True
     channel: Tensor
     """0 to C-1, shape (N,)."""
     amount: Tensor

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from vicinal.corruptions import severities
 from vicinal.corruptions.corruption import Corruption, truncated
+from vicinal.corruptions.draw import Draw
 from vicinal.corruptions.filters import MAGICK_SLACK, clipped_zoom, motion_filter
 from vicinal.corruptions.keys import Streams
 
@@ -44,7 +45,7 @@ def luma(x: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SnowFall:
+class SnowFall(Draw):
     """A field of flakes before it is enlarged, and the way that they fall."""
 
     noise: Tensor
@@ -104,7 +105,7 @@ def _flakes(draw: SnowFall) -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Glare:
+class Glare(Draw):
     """Nothing drawn: what brightness adds."""
 
     strength: float

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass
 from itertools import starmap
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,10 +21,13 @@ from vicinal._checks import InputError, count
 from vicinal._typing import Batch
 from vicinal.data.augment import draw_device
 from vicinal.data.folder_set import FileSplit
-from vicinal.data.pictures import open_picture, pixels
+from vicinal.data.pictures import check_size, open_picture, pixels
 from vicinal.data.portion import batch_sizes, check_portion, portions
 from vicinal.data.views import View, evaluation_view, training_view
 from vicinal.maths.randomness import moved
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 __all__ = ["FileLoader"]
 
@@ -140,6 +143,7 @@ class FileLoader:
             folder=self.split.folder,
             size=self.split.size,
             view=self.split.view,
+            exact=self.split.exact,
             flip=self.flip,
             training=training,
         )
@@ -200,12 +204,13 @@ class _Decoder(Dataset[_Decoded]):
     folder: Path
     size: int
     view: View
+    exact: bool
     flip: bool
     training: bool
 
     def __getitem__(self, errand: _Errand) -> _Decoded:
         try:
-            picture = open_picture(self.folder / errand.name)
+            picture = self._picture(self.folder / errand.name)
         except InputError as error:
             # Raised in a worker it would arrive wrapped in a traceback of another process.
             return _Decoded(x=None, label=errand.label, error=str(error))
@@ -216,6 +221,12 @@ class _Decoder(Dataset[_Decoded]):
         else:
             seen = evaluation_view(picture, size=self.size, view=self.view)
         return _Decoded(x=pixels(seen), label=errand.label, error="")
+
+    def _picture(self, path: Path) -> Image:
+        picture = open_picture(path)
+        if self.exact:
+            check_size(picture, path, size=self.size)
+        return picture
 
 
 def _joined(found: list[_Decoded]) -> tuple[Tensor, Tensor] | str:

@@ -35,6 +35,7 @@ class FileSplit:
         y: Classes (N,), int64, none negative.
         size: Pixels of the sides of what a model sees.
         view: How a picture becomes that square: "resized" or "cropped".
+        exact: Whether every picture must be that square already; one that is not is an error then.
 
     Raises:
         InputError: If there is no file, or not one class per file, or size or view are off.
@@ -55,6 +56,7 @@ class FileSplit:
     y: Tensor
     size: int
     view: View
+    exact: bool = False
 
     def __post_init__(self) -> None:
         count("size", self.size)

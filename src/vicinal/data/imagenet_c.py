@@ -2,8 +2,9 @@
 
 The layout of the published archives: <corruption>/<severity>/<wnid>/*.JPEG, the corruptions side by
 side or within blur, digital, extra, noise and weather. The pictures have their final size (224 and
-64) and are seen as they are: cutting or resizing them again would change the benchmark. Any folder
-in this layout is read likewise, such as ImageNet-C-bar and ImageNet-3DCC.
+64) and are seen as they are: cutting or resizing them again would change the benchmark, so one of
+another size is an error. Any folder in this layout is read likewise, such as ImageNet-C-bar and
+ImageNet-3DCC.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from vicinal.data.class_folders import class_folders, list_pictures
 from vicinal.data.corrupted_set import CorruptedSet
 from vicinal.data.folder_set import FileSplit
 from vicinal.data.missing import MissingData, existing_folder
-from vicinal.data.pictures import open_picture
+from vicinal.data.pictures import check_size, open_picture
 
 __all__ = ["read_corrupted_folders", "read_imagenet_c", "read_tiny_imagenet_c"]
 
@@ -119,7 +120,7 @@ def read_corrupted_folders(
 
 
 def _corruptions(root: Path) -> dict[str, Path]:
-    """Find the folders whose folders are numbers, here or one floor below."""
+    """Find the folders that hold severities, here or one floor below."""
     here = _folders(root)
     found = {path.name: path for path in here if _severities(path)}
     below = (inner for path in here if path.name not in found for inner in _folders(path))
@@ -134,9 +135,11 @@ def _folders(path: Path) -> list[Path]:
 
 
 def _severities(path: Path) -> tuple[int, ...]:
-    names = [inner.name for inner in _folders(path)]
-    small = [int(name) for name in names if name.isdecimal() and len(name) == 1]
-    return tuple(sorted(small)) if len(small) == len(names) else ()
+    """List the folders that are one digit; what lies beside them is none of the set's."""
+    numbers = [inner.name for inner in _folders(path) if inner.name.isdecimal()]
+    small = sorted(int(name) for name in numbers if len(name) == 1)
+    # Classes that are numbered 0 to 999, as those of ImageNet-V2, are no severities.
+    return tuple(small) if 2 * len(small) > len(numbers) else ()
 
 
 def _classes(parts: Sequence[Path]) -> tuple[str, ...]:
@@ -166,16 +169,13 @@ def _part(
         raise InputError(f"{folder} must hold some of the set's classes; it holds none of them.")
     listing = list_pictures(folder, listed)
     labels = torch.tensor([classes.index(name) for name in listed])
-    _has_size(folder / listing.names[0], size)
+    first = folder / listing.names[0]
+    check_size(open_picture(first), first, size=size)
     return FileSplit(
-        folder=folder, names=listing.names, y=labels[listing.y], size=size, view="resized"
+        folder=folder,
+        names=listing.names,
+        y=labels[listing.y],
+        size=size,
+        view="resized",
+        exact=True,
     )
-
-
-def _has_size(path: Path, size: int) -> None:
-    picture = open_picture(path)
-    if picture.size != (size, size):
-        raise InputError(
-            f"{path} must have the set's final size, {size}x{size} pixels; got "
-            f"{picture.height}x{picture.width}. Is it another set?"
-        )

@@ -24,7 +24,7 @@ from vicinal._checks import InputError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["SUFFIXES", "open_picture", "pixels", "read_picture", "read_pictures"]
+__all__ = ["SUFFIXES", "check_size", "open_picture", "pixels", "read_picture", "read_pictures"]
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 """Endings of a picture's file name, in lower case."""
@@ -53,6 +53,24 @@ def open_picture(path: Path) -> Image:
     except Exception as error:
         raise InputError(_diagnosis(path, error)) from error
     raise InputError(f"{path} must have 8 bits a channel to be read; it has more. Convert it?")
+
+
+def check_size(picture: Image, path: Path, *, size: int) -> None:
+    """Check that a picture of a published set has the set's final size.
+
+    Args:
+        picture: The picture.
+        path: Where it was read.
+        size: Pixels of the sides.
+
+    Raises:
+        InputError: If it has another.
+    """
+    if picture.size != (size, size):
+        raise InputError(
+            f"{path} must have the set's final size, {size}x{size} pixels; got "
+            f"{picture.height}x{picture.width}. Is it another set?"
+        )
 
 
 def _diagnosis(path: Path, error: Exception) -> str:

@@ -12,6 +12,7 @@ with those outputs alone.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ from vicinal.data.views import View
 
 __all__ = ["ShiftedSet", "read_cifar10_1", "read_imagenet_variant", "read_shifted_folders"]
 
+_log = logging.getLogger("vicinal")
+
 _FOLDERS = {
     "imagenet-r": ("imagenet-r", "ImageNet-R"),
     "imagenet-a": ("imagenet-a", "ImageNet-A"),
@@ -40,6 +43,8 @@ _FOLDERS = {
         "ImageNetV2",
     ),
 }
+
+_CLASSES = {"imagenet-r": 200, "imagenet-a": 200, "imagenet-sketch": 1000, "imagenet-v2": 1000}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -125,9 +130,17 @@ def read_imagenet_variant(
     root = next((given / folder for folder in folders if (given / folder).is_dir()), given)
     if not any(inner.is_dir() for inner in root.iterdir()):
         raise MissingData(f"`data_dir` for {name} must hold {wanted}; {given} holds none.")
-    return read_shifted_folders(
+    found = read_shifted_folders(
         root, name=name, classes=classes, size=size, view=view, numbered=name == "imagenet-v2"
     )
+    _warn_of_gaps(root, len(class_folders(root)), published=_CLASSES[name])
+    return found
+
+
+def _warn_of_gaps(root: Path, found: int, *, published: int) -> None:
+    # Among fewer classes a model is right more often.
+    if found != published:
+        _log.warning("%s has %d classes; the published set has %d", root, found, published)
 
 
 def read_shifted_folders(
@@ -153,9 +166,10 @@ def read_shifted_folders(
         The set, its images on the disk.
 
     Raises:
-        InputError: If a folder's name is no class, or the set has none of the model's.
+        InputError: If a folder's name is no class, two are one class, or none is of the model's.
     """
     class_of = {folder: _class_of(root, folder, numbered) for folder in class_folders(root)}
+    _check_once(root, class_of)
     outputs = {known: place for place, known in enumerate(classes)}
     kept = sorted((outputs[c], folder) for folder, c in class_of.items() if c in outputs)
     if not kept:
@@ -172,6 +186,17 @@ def read_shifted_folders(
         outputs=tuple(place for place, _ in kept),
         class_names=tuple(class_of[folder] for folder in folders),
     )
+
+
+def _check_once(root: Path, class_of: dict[str, str]) -> None:
+    """Check that no two folders are one class, such as 7 and 007."""
+    first: dict[str, str] = {}
+    for folder, name in class_of.items():
+        if first.setdefault(name, folder) != folder:
+            raise InputError(
+                f"{root} must hold one folder per class; {first[name]} and {folder} are both "
+                f"{name}. Unpack the archive again?"
+            )
 
 
 def _class_of(root: Path, folder: str, numbered: bool) -> str:

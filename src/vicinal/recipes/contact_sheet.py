@@ -17,8 +17,9 @@ from vicinal._checks import InputError, choice, count
 from vicinal.corruptions import SEVERITIES, Corruption, fixed_keys
 from vicinal.data.pictures import pixels
 from vicinal.data.views import evaluation_view
+from vicinal.recipes.corrupted_copies import make_folder
 
-__all__ = ["PHOTOGRAPHS", "TILE", "contact_sheet", "photograph", "write_sheet"]
+__all__ = ["PHOTOGRAPHS", "TILE", "check_sheet", "contact_sheet", "photograph", "write_sheet"]
 
 PHOTOGRAPHS = ("china", "flower")
 """The photographs that come with scikit-learn."""
@@ -123,11 +124,26 @@ def write_sheet(path: Path, sheet: Image.Image) -> None:
         sheet: The sheet.
 
     Raises:
-        InputError: If the ending is none of these.
+        InputError: If the ending is none of these, or the file cannot be written.
     """
-    ending = path.suffix.lower()
-    if ending not in _OPTIONS:
-        raise InputError(f"a contact sheet is written as .png or .jpg; got {path.name!r}.")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    options = _OPTIONS[check_sheet(path).suffix.lower()]
     with records.atomic(path) as temporary:
-        sheet.save(temporary, **_OPTIONS[ending])
+        sheet.save(temporary, **options)
+
+
+def check_sheet(path: Path) -> Path:
+    """Check that a sheet can be written to a file, before it is drawn; the file's folder is made.
+
+    Args:
+        path: Where it shall stand.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError: If the ending is not .png, .jpg or .jpeg, or the folder cannot be made.
+    """
+    if path.suffix.lower() not in _OPTIONS:
+        raise InputError(f"a contact sheet is written as .png or .jpg; got {path.name!r}.")
+    make_folder(path.parent)
+    return path

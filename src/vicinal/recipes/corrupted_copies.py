@@ -13,6 +13,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,15 @@ from vicinal.corruptions import SEVERITIES, Corruption, fixed_keys
 from vicinal.data.pictures import SUFFIXES, open_picture, pixels
 from vicinal.data.views import View, evaluation_view
 
-__all__ = ["FORMS", "Copies", "corrupt_arrays", "corrupt_folder", "find_pictures"]
+__all__ = [
+    "FORMS",
+    "Copies",
+    "corrupt_arrays",
+    "corrupt_folder",
+    "find_pictures",
+    "make_folder",
+    "seen",
+]
 
 FORMS: dict[str, str] = {"png": ".png", "jpeg": ".jpg"}
 """How pictures are written, and their ending: without loss, or as JPEG of quality 85."""
@@ -37,6 +46,7 @@ FORMS: dict[str, str] = {"png": ".png", "jpeg": ".jpg"}
 _QUALITY = 85
 _BATCH = 64
 _ABOUT = "corrupted.json"
+_LABELS = "labels.npy"
 
 Named = Mapping[str, Corruption[Any, Any]]
 Report = Callable[[str, int], None]
@@ -116,7 +126,8 @@ def corrupt_folder(
     """
     names = find_pictures(folder)
     targets = _targets(folder, names, out, ask, tuple(named))
-    _open(out, {"images": len(names), "source": folder.resolve().name, **_facts(ask, named)})
+    facts = {"images": len(names), "source": folder.resolve().name, **_facts(ask, named)}
+    _open(out, facts, writes=tuple(named))
     written = 0
     for name, corruption in named.items():
         for severity in ask.severities:
@@ -162,7 +173,7 @@ def _same_sized(
     for row, name in enumerate(names):
         if (root / targets[row]).is_file():
             continue
-        image = _read(folder / name, ask)
+        image = seen(folder / name, ask)
         if images and (image.shape != images[0].shape or len(rows) == _BATCH):
             yield rows, torch.stack(images).float() / 255
             rows, images = [], []
@@ -172,7 +183,16 @@ def _same_sized(
         yield rows, torch.stack(images).float() / 255
 
 
-def _read(path: Path, ask: Copies) -> Tensor:
+def seen(path: Path, ask: Copies) -> Tensor:
+    """Read what is corrupted of a picture: brought to the size that copies are asked for.
+
+    Args:
+        path: Its file.
+        ask: What copies.
+
+    Returns:
+        The pixels (3, H, W), uint8.
+    """
     picture = open_picture(path)
     if ask.size is None:
         return pixels(picture)
@@ -187,7 +207,7 @@ def _bytes(x: Tensor) -> NDArray[np.uint8]:
 
 
 def _write_picture(path: Path, image: NDArray[np.uint8], form: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     options = {"quality": _QUALITY} if form == "jpeg" else {}
     with records.atomic(path) as temporary:
         Image.fromarray(image).save(temporary, format=form.upper(), **options)
@@ -225,9 +245,10 @@ def corrupt_arrays(
         raise InputError(
             f"`severities` must be 1-5 in the layout of CIFAR-10-C; got {list(ask.severities)}."
         )
-    _open(out, {"images": len(split), "source": source, **_facts(ask, named)})
+    facts = {"images": len(split), "source": source, **_facts(ask, named)}
+    _open(out, facts, writes=(_LABELS, *(f"{name}.npy" for name in named)))
     labels = np.tile(split.y.cpu().numpy(), len(SEVERITIES))
-    with records.atomic(out / "labels.npy") as temporary, temporary.open("wb") as file:
+    with records.atomic(out / _LABELS) as temporary, temporary.open("wb") as file:
         np.save(file, labels)
     written = 0
     for name, corruption in named.items():
@@ -251,18 +272,16 @@ def _fill(
 ) -> None:
     n, (channels, height, width) = len(split), split.x.shape[1:]
     shape = (len(SEVERITIES) * n, height, width, channels)
-    rows: NDArray[np.uint8] = np.lib.format.open_memmap(
-        path, mode="w+", dtype=np.uint8, shape=shape
-    )
-    for severity in SEVERITIES:
-        for start in range(0, n, _BATCH):
+    # Written to in place of being mapped: a full disk is then an error, and no bus error.
+    with path.open("wb") as file:
+        head = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, head)
+        for severity, start in product(SEVERITIES, range(0, n, _BATCH)):
             x = split.x[start : start + _BATCH].to(ask.device).float() / 255
             places = torch.arange(start, start + len(x))
             keys = fixed_keys(places, seed=ask.seed, name=name, severity=severity)
-            at = (severity - 1) * n + start
-            rows[at : at + len(x)] = _bytes(corruption(x, severity=severity, keys=keys))
+            file.write(_bytes(corruption(x, severity=severity, keys=keys)).tobytes())
             _report(report, name, len(x))
-    del rows
 
 
 def _facts(ask: Copies, named: Named) -> dict[str, Any]:
@@ -274,11 +293,17 @@ def _facts(ask: Copies, named: Named) -> dict[str, Any]:
     return facts
 
 
-def _open(out: Path, facts: dict[str, Any]) -> None:
+def _open(out: Path, facts: dict[str, Any], *, writes: Sequence[str]) -> None:
     """Make the folder, or check that what is there was made alike."""
     file = out / _ABOUT
+    strange = [] if file.exists() else [name for name in writes if (out / name).exists()]
+    if strange:
+        # A published set would pass for what is done already, and lose its labels.
+        raise InputError(
+            f"{out} holds {strange[0]}, which no vicinal corrupt made. Choose another --out."
+        )
     if file.is_file():
-        there = json.loads(file.read_text(encoding="utf-8"))
+        there = _told(file)
         odd = [key for key, value in facts.items() if there.get(key, value) != value]
         if odd:
             raise InputError(
@@ -288,9 +313,34 @@ def _open(out: Path, facts: dict[str, Any]) -> None:
         if facts.keys() <= there.keys():
             return
         facts = {**there, **facts}
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"could not make the folder {out}: {error.strerror}.") from error
+    make_folder(out)
     about = {"vicinal": __version__, **facts}
     records.write_text(file, json.dumps(about, indent=2) + "\n")
+
+
+def _told(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = None
+    if isinstance(found, dict):
+        return found
+    raise InputError(
+        f"{file} must say what the copies beside it are, and cannot be read. Choose another --out, "
+        "or remove that folder."
+    )
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those that it lies in.
+
+    Args:
+        folder: The folder; it may be there already.
+
+    Raises:
+        InputError: If it cannot be made, or is a file.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"could not make the folder {folder}: {error.strerror}.") from error

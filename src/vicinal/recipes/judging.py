@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from vicinal.corruptions import CORRUPTIONS, SETS
+from vicinal.corruptions.corruption import SEVERITIES, Corruption
+from vicinal.corruptions.shifts import Shift
 from vicinal.evaluation import SUITES, suite
 
 __all__ = ["corruptions", "suites"]
@@ -15,6 +19,8 @@ _EPS = 8 / 255
 
 def corruptions() -> list[Row]:
     """List the corruptions: which sets hold each, and what its five constants for 32 pixels are.
+
+    Those of M-TLAT's four are strengths in the paper's unit (pixels of 224), whatever the size.
 
     Returns:
         One row per corruption: name, sets, channels, whether it is comparable, constants.
@@ -30,10 +36,16 @@ def corruptions() -> list[Row]:
             "sets": ", ".join(known for known, names in SETS.items() if name in names),
             "images": "colour" if one.channels == (3,) else "any",
             "comparable": "yes" if getattr(one, "comparable", True) else "with its textures",
-            "severities 1 to 5, at 32 pixels": "; ".join(map(_constant, one.constants[32])),
+            "severities 1 to 5, at 32 pixels": "; ".join(map(_constant, _five(one))),
         }
         for name, one in CORRUPTIONS.items()
     ]
+
+
+def _five(one: Corruption[Any, Any]) -> list[object]:
+    """Give the five constants; of M-TLAT's four, which are ranges of one point, that point."""
+    found = [one.constant(severity, (3, 32, 32)) for severity in SEVERITIES]
+    return [each[0] if isinstance(one, Shift) else each for each in found]
 
 
 def _constant(value: object) -> str:
