@@ -20,8 +20,16 @@ FACTS = {"dataset": "digits", "split": "test", "files": None, "seed": 0, "comman
 
 def found(right: dict[str, int], *, severities: str = "12345", n: int = 10) -> CorruptionResults:
     correct = {name: dict.fromkeys(map(int, severities), k) for name, k in right.items()}
-    aside = frozenset({"frost"})
-    return CorruptionResults(correct=correct, n=n, clean_correct=n - 1, clean_n=n, aside=aside)
+    ece = {name: dict.fromkeys(map(int, severities), k / 100) for name, k in right.items()}
+    return CorruptionResults(
+        correct=correct,
+        n=n,
+        clean_correct=n - 1,
+        clean_n=n,
+        aside=frozenset({"frost"}),
+        ece=ece,
+        clean_ece=0.02,
+    )
 
 
 def keep(folder: Path, results: CorruptionResults, **facts: Any) -> str:

@@ -168,5 +168,5 @@ def _is_mean_of(summary: Record, record: Record) -> bool:
     return same and record["n"] == summary["n"] * len(summary["severities"])
 
 
-_FIGURES = {"kind", "n", "accuracy", "error", "robustness_score"}
+_FIGURES = {"kind", "n", "accuracy", "error", "robustness_score", "ece"}
 """Fields of both kinds of records that differ within one evaluation."""
