@@ -184,6 +184,8 @@ def test_the_records_are_those_of_the_library_call(
     corrupted.corrupt_run(by_call, ask)
     found = records.read(by_command / "results.jsonl")[1:]
     wanted = records.read(by_call / "results.jsonl")
+    states = {record.pop("state") for record in found}
+    assert len(states) == 1
     assert _lasting(found) == _lasting(wanted)
     capsys.readouterr()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from vicinal.attacks import Transfer
 from vicinal.cli import command
 from vicinal.cli.judged import _source, folder_of, job_of, seconds_of
 from vicinal.models import digits_net
+from vicinal.recipes import run
+from vicinal.recipes.job import Job
 
 MODEL = ["--model", "vicinal.models:digits_net(width=4)", "--dataset", "digits"]
 
@@ -148,3 +152,63 @@ def test_a_folder_takes_the_records_of_one_model(tmp_path: Path) -> None:
     for other in ([*words, *weights[1]], spelled):
         with pytest.raises(InputError, match="`--out` must be a folder of its own for each model"):
             job_of(_args(*other))
+
+
+FACTORY = """
+import torch
+from vicinal import models
+
+def net():
+    torch.manual_seed({seed})
+    return models.digits_net(width=4)
+"""
+
+
+def test_two_nets_of_one_word_are_told_apart_by_their_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a file of weights only what the factory gives can say which net it is."""
+    monkeypatch.syspath_prepend(tmp_path)
+    words = ["--model", "net_of_mine:net", "--dataset", "digits", "--out", str(tmp_path / "out")]
+
+    def laid(seed: int) -> Job:
+        (tmp_path / "net_of_mine.py").write_text(FACTORY.format(seed=seed), encoding="utf-8")
+        importlib.invalidate_caches()
+        monkeypatch.delitem(sys.modules, "net_of_mine", raising=False)
+        job, *_ = job_of(_args(*words))
+        return job
+
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    job = laid(0)
+    job.folder.mkdir()
+    records.append(job.folder / "results.jsonl", {"kind": "evaluation", **job.facts})
+    assert laid(0).facts["state"] == job.facts["state"]
+    with pytest.raises(InputError, match=r"another digest of its weights: .* draws its weights"):
+        laid(1)
+
+
+def test_two_runs_of_one_recipe_are_told_apart_by_their_weights(tmp_path: Path) -> None:
+    """Fields such as the number of epochs stand in no record."""
+    few = {"epochs": 1, "train_subset": 100, "model.width": 4}
+    for name, epochs in (("a", 1), ("b", 2)):
+        overrides = {**few, "epochs": epochs}
+        run.train("alps/cifar10-vgg16", scale="smoke", overrides=overrides, run_dir=tmp_path / name)
+    out = ["--out", str(tmp_path / "out")]
+    job, *_ = job_of(_args(str(tmp_path / "a"), *out))
+    job.folder.mkdir()
+    records.append(job.folder / "results.jsonl", {"kind": "evaluation", **job.facts})
+    with pytest.raises(InputError, match="another digest of its weights"):
+        job_of(_args(str(tmp_path / "b"), *out))
+
+
+def test_clean_images_are_bounded_on_request() -> None:
+    attack = ["--attack", "fgsm(eps=0.1)", "--n", "9"]
+    whole, *_ = job_of(_args(*MODEL, *attack))
+    assert (len(whole.few), len(whole.whole)) == (9, 500)
+    for n, left in ((9, 9), (20, 20), (900, 500)):
+        job, *_ = job_of(_args(*MODEL, *attack, "--clean-n", str(n)))
+        assert (len(job.few), len(job.whole), job.facts["of"]) == (9, left, 500)
+    with pytest.raises(InputError, match=r"at least 9, the images .*; got 8\. Give --n 8 too"):
+        job_of(_args(*MODEL, *attack, "--clean-n", "8"))
+    with pytest.raises(InputError, match=r"at least 500, .*; got 20\. Give --n 20 too"):
+        job_of(_args(*MODEL, "--clean-n", "20"))

@@ -189,3 +189,25 @@ def test_impossible_curves_are_refused() -> None:
         over_steps(net, (x, y), PGD(eps=0.1, step_size=0.1, steps=1, target="random"))
     with pytest.raises(InputError, match="`restarts`"):
         over_restarts(net, (x, y), FGSM(eps=0.1), restarts=0)
+
+
+def test_a_record_says_which_search_made_it_of_which_images_at_what_cost() -> None:
+    net, x, y = _smooth(8)
+    search = PGD(eps=0.05, step_size=0.02, steps=3)
+    curves = [
+        over_eps(net, (x, y), lambda e: FGSM(eps=e), eps=(0.01, 0.02), chance=0.0),
+        over_steps(net, (x, y), search),
+        over_restarts(net, (x, y), search, restarts=2),
+    ]
+    rows = [json.loads(records.line(curve.record)) for curve in curves]
+    assert [one["parameters"]["eps"] for one in rows[0]["attacks"]] == [0.01, 0.02]
+    assert [one["threat"] for one in rows[0]["attacks"]] == ["linf 0.01", "linf 0.02"]
+    for row in rows[1:]:
+        (told,) = row["attacks"]
+        assert (told["parameters"]["class"], told["parameters"]["step_size"]) == ("PGD", 0.02)
+        assert told["threat"] == "linf 0.05"
+    assert len({row["images"] for row in rows}) == 1
+    # FGSM in two balls; one search of three steps: clean images are asked once by each.
+    assert (rows[0]["forward"], rows[0]["backward"]) == (8 * (1 + 2 * 2), 8 * 2)
+    assert (rows[1]["forward"], rows[1]["backward"]) == (8 * (1 + 4), 8 * 3)
+    assert all(row["seconds"] > 0 for row in rows)

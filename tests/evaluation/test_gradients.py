@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from linear_models import batch_of, flat, linear_model
 from nets import CHANNELS, SIDE, smooth_net, stateful_net
 from vicinal._checks import InputError
 from vicinal.evaluation import input_gradients, instability
-from vicinal.evaluation.gradients import BAT_SCALE
+from vicinal.evaluation.gradients import BAT_SCALE, slopes
 from vicinal.gradients import clean_logits
 from vicinal.maths.losses import cross_entropy, margin
 
@@ -148,3 +149,54 @@ def test_the_model_is_left_as_it_was_and_bad_calls_are_refused() -> None:
         input_gradients(net, (x, torch.arange(4)))["ce"].spread("some")
     with pytest.raises(InputError, match="differentiable operations"):
         input_gradients(cheats.Typed(net), (x, torch.arange(4)))
+
+
+def test_the_slope_of_a_linear_model_is_what_its_gradient_says_in_whatever_batches() -> None:
+    model, *_ = linear_model(3)
+    x, y = batch_of(model, 12)
+    found = slopes(model, (x, y), eps=0.1, rng=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(found, torch.ones(12, dtype=torch.float64), rtol=1e-6, atol=0)
+    parts = [(x[:5], y[:5]), (x[5:], y[5:])]
+    again = slopes(model, parts, eps=0.1, rng=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(again, found, rtol=1e-6, atol=0)
+
+
+class _Times(torch.autograd.Function):
+    """The images themselves, and a multiple of their gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, factor: float) -> Tensor:
+        ctx.factor = factor
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        return ctx.factor * gradients[0], None
+
+
+class _Scaled(nn.Module):
+    def __init__(self, net: nn.Module, factor: float) -> None:
+        super().__init__()
+        self.net, self.factor = net, factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        z: Tensor = self.net(_Times.apply(x, self.factor))  # type: ignore[no-untyped-call]
+        return z
+
+
+@pytest.mark.parametrize("factor", [-1.0, 0.25, 4.0])
+def test_a_gradient_that_promises_too_much_is_told_by_how_much(factor: float) -> None:
+    model, *_ = linear_model(3)
+    x, y = batch_of(model, 12)
+    found = slopes(_Scaled(model, factor), (x, y), eps=0.1)
+    torch.testing.assert_close(found, torch.full_like(found, 1 / factor), rtol=1e-6, atol=0)
+
+
+def test_a_slope_that_rounding_hides_is_not_measured_and_the_model_is_left_alone() -> None:
+    net, x = stateful_net(), torch.rand(4, CHANNELS, SIDE, SIDE)
+    with assert_model_unchanged(net):
+        assert slopes(net, (x, torch.arange(4)), eps=0.1).isfinite().any()
+    last = nn.Linear(CHANNELS * SIDE**2, 4)
+    nn.init.constant_(last.bias, 1e7)
+    wide = nn.Sequential(nn.Flatten(), last)
+    assert slopes(wide, (x, torch.arange(4)), eps=0.1).isnan().all()

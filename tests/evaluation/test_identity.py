@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from vicinal.attacks import PGD, Rounded, Transfer
-from vicinal.evaluation.identity import identity, keys_of
+from vicinal.evaluation.identity import _is_of_user, identity, keys_of, state_of
 
 CPU = torch.device("cpu")
 LEVELS = 4
@@ -281,3 +283,51 @@ def test_another_process_with_other_addresses_and_hashes_finds_the_same() -> Non
         check=True,
     )
     assert ran.stdout.strip() == here["found"]
+
+
+MODEL = """
+import {package}layers_of_mine
+from {package}layers_of_mine import levels
+from torch import nn
+
+class Net(nn.Module):
+    def forward(self, x):
+        return {package}layers_of_mine.rounded(levels(x))
+"""
+LAYERS = "STEP = {}\n\ndef rounded(x):\n    return x * STEP\n\ndef levels(x):\n    return x + {}\n"
+
+
+@pytest.mark.parametrize("package", ["", "nets_of_mine."])
+def test_what_code_takes_from_another_module_of_the_users_counts(
+    tmp_path: Path, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Called by its name, or by way of its module, flat or in a package."""
+
+    def told(folder: str, *numbers: int) -> str:
+        where = tmp_path / folder / package.rstrip(".")
+        where.mkdir(parents=True)
+        (where / "model_of_mine.py").write_text(MODEL.format(package=package), encoding="utf-8")
+        (where / "layers_of_mine.py").write_text(LAYERS.format(*numbers), encoding="utf-8")
+        with monkeypatch.context() as patch:
+            patch.syspath_prepend(tmp_path / folder)
+            for name in ("", "layers_of_mine", "model_of_mine"):
+                patch.delitem(sys.modules, f"{package}{name}".rstrip("."), raising=False)
+            return identity(importlib.import_module(f"{package}model_of_mine").Net())
+
+    found = [told("a", 1, 2), told("b", 1, 2), told("c", 3, 2), told("d", 1, 3)]
+    assert found[0] == found[1]
+    assert len(set(found)) == 3
+
+
+def test_the_code_of_installed_packages_and_of_this_library_is_not_followed() -> None:
+    """A new version of them is another ledger's, by its number; digests in records stay."""
+    assert not any(map(_is_of_user, ("numpy.linalg", "torch.nn", "json", "vicinal.attacks.pgd")))
+    assert _is_of_user(__name__) or __name__ not in sys.modules
+
+
+def test_a_state_is_of_weights_and_buffers_alone() -> None:
+    same = Around(net(0), factor=3)
+    same._modules["_inner"] = net(0)
+    assert state_of(same) == state_of(Around(net(0), factor=4)) != state_of(Around(net(1)))
+    assert state_of(nn.BatchNorm1d(2)) != state_of(nn.LayerNorm(2))
+    assert len(state_of(net(0))) == 16

@@ -40,7 +40,9 @@ def _plateau(trail: Tensor | None, heights: Tensor | None) -> Check:
         undifferentiable=False,
     )
     radii = radii_of(0.1, "linf")
-    checks = checks_of(Results(verdicts=found), nature, radii=radii, gradients={}, shaken=0.0)
+    checks = checks_of(
+        Results(verdicts=found), nature, radii=radii, gradients={}, shaken=0.0, rises=None
+    )
     return {check.name: check for check in checks}["loss plateau"]
 
 

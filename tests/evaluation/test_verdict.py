@@ -88,8 +88,8 @@ def test_an_honest_robust_net_is_cleared(cleared: Verdict) -> None:
     assert {check.name: check.status for check in cleared.checks if check.status != "PASS"} == {}
     assert cleared.status == "PASS"
     assert 0.5 < cleared.results["apgd-t"] < cleared.results[CLEAN] - 0.1
-    assert len(cleared.checks) == len({check.name for check in cleared.checks}) == 25
-    assert "PASS. Of 25 checks on 60 images (linf 0.1) 25 passed." in cleared.paragraph()
+    assert len(cleared.checks) == len({check.name for check in cleared.checks}) == 26
+    assert "PASS. Of 26 checks on 60 images (linf 0.1) 26 passed." in cleared.paragraph()
     assert "no proof" in cleared.paragraph()
 
 
@@ -119,6 +119,9 @@ CAUGHT: list[tuple[type[nn.Module], str, str]] = [
     (cheats.Guarded, "one step against many", "FAIL"),
     (cheats.Rooted, "NaN gradients", "FAIL"),
     (cheats.Shattered, "loss surface", "WARN"),
+    (cheats.Shattered, "gradient against slope", "FAIL"),
+    (cheats.Reversed, "gradient against slope", "FAIL"),
+    (cheats.Guarded, "gradient against slope", "FAIL"),
     (cheats.Batchwise, "same logits in any batch", "FAIL"),
     (cheats.Optimising, "no gradients at inference", "WARN"),
 ]
@@ -199,7 +202,7 @@ def test_two_classes_are_noted_and_attacked_in_l2(data: Data) -> None:
 def test_the_record_is_json_and_holds_every_figure(cleared: Verdict) -> None:
     record = json.loads(records.line(cleared.record))
     assert record["kind"] == "verdict"
-    assert record["version"] == VERSION == 4
+    assert record["version"] == VERSION == 5
     assert (record["status"], record["norm"], record["eps"], record["n"]) == (
         "PASS",
         "linf",
@@ -210,6 +213,15 @@ def test_the_record_is_json_and_holds_every_figure(cleared: Verdict) -> None:
     assert all(each["figures"] and each["sentence"] for each in record["checks"])
     assert record["trials"]["pgd"]["accuracy"] == cleared.results["pgd"]
     assert {each["loss"] for each in record["input_gradients"]} == {"ce", "margin"}
+    assert record["images"] == cleared.results.fingerprint
+    assert "parameters" not in record["trials"][CLEAN]
+    assert record["trials"]["square"]["parameters"]["queries"] == 1000
+    own = record["trials"]["transfer"]
+    said = cleared.results.verdicts["transfer"].about
+    assert said is not None
+    assert own["source"] == said.source
+    assert len(own["source"]) == 16
+    assert own["parameters"]["attack"]["steps"] == 20
 
 
 def test_the_passes_are_told_and_bounded(honest: nn.Module, data: Data) -> None:
@@ -219,9 +231,9 @@ def test_the_passes_are_told_and_bounded(honest: nn.Module, data: Data) -> None:
     bound = verdict_passes(num_classes=10)
     assert model.forward_images <= 10 * bound.forward
     assert model.backward_images <= 10 * bound.backward
-    looks = 5 + 1 + 1 + 2 + 2
+    looks = 5 + 1 + 1 + 2 + 2 + 3
     assert model.forward_images == found.record["forward"] + looks * len(x)
-    assert model.backward_images == found.record["backward"] + 2 * len(x)
+    assert model.backward_images == found.record["backward"] + 3 * len(x)
 
 
 def test_it_looks_at_the_first_images_in_whatever_batches(honest: nn.Module, data: Data) -> None:
@@ -242,6 +254,7 @@ def test_the_same_generator_gives_the_same_verdict(honest: nn.Module, data: Data
         verdict(honest, pair, eps=0.4, rng=torch.Generator().manual_seed(seed)).record
         for seed in (1, 1, 2)
     ]
+    assert all(one.pop("seconds") > 0 for one in found)
     assert found[0] == found[1]
     assert found[0] != found[2]
     assert torch.equal(torch.get_rng_state(), state)
@@ -311,6 +324,34 @@ def test_a_net_with_another_face_for_gradients_is_caught(honest: nn.Module, data
     assert found.status == "FAIL"
     noisy = _judged(cheats.Noisy(honest), (data[0][:4], data[1][:4]), eps=0.5)
     assert noisy["same logits with a gradient"].status == "SKIP"
+
+
+class _Elsewhere(torch.autograd.Function):
+    """The images themselves; their gradient is that of other pixels."""
+
+    @staticmethod
+    def forward(_: Any, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(_: Any, *gradients: Tensor) -> Tensor:
+        return gradients[0].flip(3).roll(3, 2)
+
+
+class _Sly(cheats.Decoyed):
+    """Gradients lead elsewhere, and a decoy misleads whoever asks for logits alone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        apart: Tensor = _Elsewhere.apply(x)  # type: ignore[no-untyped-call]
+        return super().forward(apart)
+
+
+def test_gradients_of_another_function_are_caught_where_searches_agree(data: Data) -> None:
+    """By gradients or by queries nothing finds its way, so no gap within the ball convicts."""
+    found = _judged(_Sly(_trained(_plain, epochs=3)), data)
+    assert {check.name for check in found.of("FAIL")} == {"huge eps", "gradient against slope"}
+    assert abs(found["gradient against slope"].figures["median"]) < 0.5
+    assert found["gradient against slope"].figures["measured"] == N
 
 
 @pytest.mark.parametrize("right", [0, 3])

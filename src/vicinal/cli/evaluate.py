@@ -31,6 +31,7 @@ _EPILOG = """examples:
   vicinal evaluate RUN --attack 'transfer(source="OTHER_RUN", attack=pgd)'
   vicinal evaluate RUN --attack fgsm --per-class
   vicinal evaluate RUN --suite standard --eps 8/255 --n 1000 --budget 10min --verdict
+  vicinal evaluate RUN --attack pgd --n 1000 --clean-n 1000
   vicinal evaluate RUN --suite standard --eps 8/255 --verdict --source OTHER_RUN
   vicinal evaluate RUN --corruptions all
   vicinal evaluate RUN --corruptions fog,snow --severities 1,3,5 --n 1000
@@ -45,9 +46,10 @@ _EPILOG = """examples:
 Budgets are in the unit of the pixels, which lie in [0, 1]: 8/255 is 8 grey levels. What an
 attack leaves out of eps, step_size and steps is that of the run's recipe, or of --eps: 20 steps of
 a quarter of it. `vicinal list attacks` names the attacks and their arguments. The clean error is
-over all test images, and so are the top-5 error, where there are more than five classes, and the
-calibration error (ECE, 15 bins). Intervals are Wilson's, at 95 %. R is the accuracy over the clean
-accuracy of the same images. The worst case counts the attacks of one threat model.
+over all test images, or those of --clean-n, and so are the top-5 error, where there are more than
+five classes, and the calibration error (ECE, 15 bins). Intervals are Wilson's, at 95 %. R is the
+accuracy over the clean accuracy of the same images. The worst case counts the attacks of one threat
+model.
 
 Ctrl-C, or a power cut, loses nothing but the batch in progress: the same command goes on where it
 stopped. Records are appended to RUN/results.jsonl, or OUT/results.jsonl, once, when everything is
@@ -89,6 +91,13 @@ def _add_attacks(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--n", type=int, metavar="N", help="attack the first N test images (default: the recipe's)"
+    )
+    parser.add_argument(
+        "--clean-n",
+        type=int,
+        metavar="N",
+        help="ask for the clean error of the first N test images, not fewer than those attacked "
+        "(default: all)",
     )
     parser.add_argument(
         "--eps",
@@ -236,7 +245,7 @@ def _work(args: argparse.Namespace, ask: Ask | None) -> tuple[Report, Suite | No
 def _dry_run(args: argparse.Namespace, ask: Ask | None) -> int:
     from vicinal.cli.judging_cost import judging
 
-    more = (args.model, args.suite, args.eps, ask, args.curve)
+    more = (args.model, args.suite, args.eps, ask, args.curve, args.clean_n)
     if any(one is not None for one in more) or args.verdict or args.strict or args.gradients:
         return judging(args, ask)
     return dry_run.evaluation(args)

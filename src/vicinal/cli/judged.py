@@ -66,6 +66,7 @@ def job_of(args: argparse.Namespace) -> tuple[Job, Suite | None, Extras | None]:
     Returns:
         The job, the suite that its attacks are of, and what else it looks at, where there is any.
     """
+    from vicinal.evaluation.identity import state_of
     from vicinal.evaluation.robustbench import check_once
     from vicinal.evaluation.threat import parameters
     from vicinal.recipes import judge
@@ -89,6 +90,8 @@ def job_of(args: argparse.Namespace) -> tuple[Job, Suite | None, Extras | None]:
         job = replace(job, folder=folder_of(args))
     else:
         job = _foreign(args, named, device=where)
+    job = _of_few(args, job)
+    job = replace(job, facts={**job.facts, "state": state_of(job.model)})
     _check_folder(args, job)
     source = _source(args, device=where)
     job, chosen = _with_suite(args, job, source)
@@ -98,8 +101,24 @@ def job_of(args: argparse.Namespace) -> tuple[Job, Suite | None, Extras | None]:
     return (job if extras is None else replace(job, extras=extras.wanted)), chosen, extras
 
 
-_MODEL = ("recipe", "method", "objective", "scale", "train_seed", "model", "weights")
-"""What says in a record which model it is about."""
+def _of_few(args: argparse.Namespace, job: Job) -> Job:
+    """Leave of the clean images those of --clean-n, which the attacked ones are among."""
+    from vicinal import data
+
+    if args.clean_n is None:
+        return job
+    n, least, of = args.clean_n, len(job.few), len(job.whole)
+    if n < least:
+        raise InputError(
+            f"`--clean-n` must be at least {least}, the images that are attacked; got {n}. "
+            f"Give --n {max(n, 1)} too?"
+        )
+    return replace(job, whole=data.first(job.whole, min(n, of)), facts={**job.facts, "of": of})
+
+
+_PLAIN = ("recipe", "method", "objective", "scale", "train_seed", "model", "weights")
+_MODEL = {**dict(zip(_PLAIN, _PLAIN, strict=True)), "state": "digest of its weights"}
+"""What says in a record which model it is about, and in a sentence."""
 
 
 def _check_folder(args: argparse.Namespace, job: Job) -> None:
@@ -112,13 +131,20 @@ def _check_folder(args: argparse.Namespace, job: Job) -> None:
         return
     for there in records.read(file):
         known = there if there.get("kind") == "evaluation" else {}
-        for key in _MODEL:
+        for key, word in _MODEL.items():
             if key in known and known[key] != job.facts.get(key):
                 raise InputError(
                     f"`--out` must be a folder of its own for each model; {job.folder} holds "
-                    f"records of one with another {key}: {known[key]}, not "
-                    f"{job.facts.get(key)}. Did you mean another --out?"
+                    f"records of one with another {word}: {known[key]}, not "
+                    f"{job.facts.get(key)}. Did you mean another --out?{_unseeded(key, args)}"
                 )
+
+
+def _unseeded(key: str, args: argparse.Namespace) -> str:
+    """Say what makes two nets of one word."""
+    if key != "state" or args.model is None or args.weights is not None:
+        return ""
+    return " A factory that draws its weights gives another net every time."
 
 
 def _foreign(args: argparse.Namespace, named: dict[str, Attack], *, device: str) -> Job:

@@ -23,8 +23,10 @@ from vicinal.attacks import PGD
 from vicinal.evaluation.evaluate import evaluate
 from vicinal.evaluation.identity import keys_of
 from vicinal.evaluation.ledger import Ledger
+from vicinal.evaluation.packing import fingerprint
 from vicinal.evaluation.preflight import device_of
 from vicinal.evaluation.results import CLEAN, Verdicts
+from vicinal.evaluation.threat import About, about
 from vicinal.evaluation.trace import Trace, Traced
 from vicinal.metrics import Interval, wilson
 from vicinal.records import Record
@@ -73,12 +75,15 @@ class Curve:
         points: From the weakest attack; the first is the clean accuracy, at 0.
         raw: What each attack found by itself, where that may differ.
         ended: Whether the curve was run down to chance, or to 0.
+        facts: What its record says of the searches: every ball and parameter, the images, passes
+            and seconds.
     """
 
     over: str
     points: tuple[Point, ...]
     raw: tuple[Point, ...] = field(default=(), repr=False)
     ended: bool = False
+    facts: Record = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def record(self) -> Record:
@@ -90,6 +95,7 @@ class Curve:
             "carried": "an image broken by a weaker attack counts as broken by a stronger one",
             "points": [point.record for point in self.points],
             "raw": [point.record for point in self.raw],
+            **self.facts,
         }
 
     def __str__(self) -> str:
@@ -190,7 +196,8 @@ def over_eps(
     low = [point.accuracy <= least for point in curve.points]
     ended = any(low)
     stop = low.index(True) + 1 if ended else len(low)
-    return replace(curve, points=curve.points[:stop], ended=ended)
+    facts = _facts(verdicts, [verdicts[name].about for name in attacks])
+    return replace(curve, points=curve.points[:stop], ended=ended, facts=facts)
 
 
 def over_steps(
@@ -229,7 +236,8 @@ def over_steps(
     verdicts = _judged(model, data, {"steps": Trace(attack)}, rng=rng, ledger=ledger)
     rows = _trail(verdicts["steps"]) & verdicts[CLEAN].correct
     ats = [float(step) for step in range(attack.steps + 1)]
-    return replace(_curve("steps", ats, list(rows)), raw=())
+    facts = _facts(verdicts, [about(attack, device=device_of(model))])
+    return replace(_curve("steps", ats, list(rows)), raw=(), facts=facts)
 
 
 def over_restarts(
@@ -270,7 +278,8 @@ def over_restarts(
     verdicts = _judged(model, data, {"restarts": again}, rng=rng, ledger=ledger)
     rows = [verdicts[CLEAN].correct, *_trail(verdicts["restarts"])]
     ats = [float(each) for each in range(restarts + 1)]
-    return replace(_curve("restarts", ats, rows), raw=())
+    facts = _facts(verdicts, [about(attack, device=device_of(model))])
+    return replace(_curve("restarts", ats, rows), raw=(), facts=facts)
 
 
 def _judged(
@@ -284,6 +293,19 @@ def _judged(
     if ledger is not None:
         ledger = replace(ledger, keys=keys_of(attacks, device=device_of(model)))
     return evaluate(model, data, attacks=attacks, rng=rng, ledger=ledger).verdicts
+
+
+def _facts(verdicts: Mapping[str, Verdicts], attacks: Sequence[About | None]) -> Record:
+    """Say which searches made a curve (one, or one for each radius), of what, at what cost."""
+    prints, every = verdicts[CLEAN].prints, verdicts.values()
+    said = [{"threat": str(one.threat), "parameters": one.parameters} for one in attacks if one]
+    return {
+        "attacks": said,
+        "images": None if prints is None else fingerprint(prints),
+        "forward": sum(one.forward for one in every),
+        "backward": sum(one.backward for one in every),
+        "seconds": round(sum(one.seconds for one in every), 3),
+    }
 
 
 def _trail(verdicts: Verdicts) -> Tensor:

@@ -20,11 +20,11 @@ from vicinal._typing import Batch, Batches, Model, Norm
 from vicinal.evaluation.batches import on_device
 from vicinal.gradients import clean_logits, detached, differentiable, frozen, input_gradient
 from vicinal.maths.balls import sample
-from vicinal.maths.losses import LOSSES, cross_entropy, margin
+from vicinal.maths.losses import LOSSES, cross_entropy, margin, widen
 from vicinal.maths.simplex import true_class
 from vicinal.records import Record
 
-__all__ = ["BAT_SCALE", "InputGradients", "Spread", "input_gradients", "instability"]
+__all__ = ["BAT_SCALE", "InputGradients", "Spread", "input_gradients", "instability", "slopes"]
 
 BAT_SCALE = "pixels scaled to [-1, 1]"
 """The scale of the squared norms, in the words of the papers' table."""
@@ -249,3 +249,72 @@ def instability(
             tiny = torch.finfo(torch.float32).tiny
             parts[name].append(change / before.abs().clamp_min(tiny))
     return {name: torch.cat(found) for name, found in parts.items()}
+
+
+_TINY = 1e-4
+"""Of the longest way across an image, how far a difference reaches: part of a grey level."""
+
+_ROUNDED = 32
+"""A rise that is less than so many roundings of the logits is not measured."""
+
+
+def slopes(
+    model: Model,
+    data: Batch | Batches,
+    *,
+    eps: float,
+    norm: Norm = "linf",
+    rng: torch.Generator | None = None,
+) -> Tensor:
+    r"""Tell which part of the rise that a gradient promises there is.
+
+    .. math:: \frac{f(x^+) - f(x^-)}{g^\top (x^+ - x^-)}, \qquad
+              x^\pm = \Pi_{[0, 1]}(x' \pm h\, g / |g|), \quad g = \nabla f(x')
+
+    for f, the logit of the class less the mean of all logits, which no single other class can hide,
+    at a random point x' of the ball, where attacks climb. It is 1 where the backward pass is the
+    derivative of the forward one, 0 where it leads nowhere, negative where it leads back.
+
+    Args:
+        model: The model; left as it was.
+        data: Batches (x, y), or one pair.
+        eps: Radius of the ball in pixel units.
+        norm: "linf" or "l2".
+        rng: Where the points come from; torch's global generator when not given.
+
+    Returns:
+        Shape (N,), float64, on the CPU; NaN where the rise is lost in the logits' rounding.
+
+    Example:
+        >>> model, x = torch.nn.Flatten(), torch.tensor([0.75, 0.5]).view(1, 2, 1, 1)
+        >>> slopes(model, (x, torch.tensor([0])), eps=0.01).round(decimals=2)
+        tensor([1.], dtype=torch.float64)
+
+    Cost: three forward passes and one backward pass.
+    """
+    found = []
+    for x, y in on_device(data, model):
+        images(x)
+        point = sample(x, eps=eps, norm=norm, rng=rng).clamp_(0.0, 1.0)
+        found.append(_slopes(model, point, y))
+    return torch.cat(found)
+
+
+def _slopes(model: Model, x: Tensor, y: Tensor) -> Tensor:
+    height = partial(_own, y=true_class(y))
+    with frozen(model), differentiable():
+        gradient, z = input_gradient(model, detached(x), _checked(height, y))
+    flat = gradient.flatten(1)
+    reach = _TINY * flat.shape[1] ** 0.5 / flat.norm(dim=1).clamp_min(torch.finfo(flat.dtype).tiny)
+    step = gradient * reach.view(-1, 1, 1, 1)
+    ends = [(x + way * step).clamp(0.0, 1.0) for way in (1, -1)]
+    high, low = (height(clean_logits(model, at)).cpu().double() for at in ends)
+    promised = (gradient * (ends[0] - ends[1])).flatten(1).cpu().double().sum(dim=1)
+    rounding = torch.finfo(z.dtype).eps * z.abs().amax(dim=1).cpu().double()
+    return torch.where(promised > _ROUNDED * rounding, (high - low) / promised, torch.nan)
+
+
+def _own(z: Tensor, y: Tensor) -> Tensor:
+    """Give the logit of each image's class, less the mean of all its logits."""
+    z = widen(z)
+    return z.gather(1, y.unsqueeze(1)).squeeze(1) - z.mean(dim=1)

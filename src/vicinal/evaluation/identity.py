@@ -3,7 +3,8 @@
 Weights alone do not say it: a wrapper may hold its net in a plain attribute or a closure, and a
 factor, a number of levels, a hook or another `forward` changes every logit. Classes of torch and of
 Python's own library count by their names, as do things that cannot be looked into, so that the
-digest is the same in another process.
+digest is the same in another process. Functions are followed into what they call: in their own
+module, and in other modules of the user's, which no installed package holds.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from vicinal._typing import Attack
 from vicinal.attacks import Rounded, Transfer
 from vicinal.evaluation.threat import parameters
 
-__all__ = ["identity", "keys_of", "source_of"]
+__all__ = ["identity", "keys_of", "source_of", "state_of"]
 
 _Parts = list[tuple[str, Any]]
 _HOLDERS = (tuple, list, Mapping, set, frozenset, CodeType)
@@ -61,6 +62,18 @@ def source_of(attack: object) -> str | None:
     if isinstance(attack, Rounded):
         return source_of(attack.attack)
     return identity(attack.source)[:16] if isinstance(attack, Transfer) else None
+
+
+def state_of(model: nn.Module) -> str:
+    """Tell which net it is by its weights and buffers alone, whatever the code around them.
+
+    Args:
+        model: The net.
+
+    Returns:
+        Sixteen digits, which another version of this library or of Python gives too.
+    """
+    return identity(model.state_dict())[:16]
 
 
 def identity(thing: object) -> str:
@@ -205,15 +218,29 @@ def _is_content(name: str, value: object) -> bool:
 
 
 def _of_function(function: FunctionType) -> _Parts:
-    """Its code, defaults, what it encloses, and what it reads of its own module."""
+    """Its code, defaults, what it encloses, and what it reads that is near."""
     if _named(function).startswith("torch."):
         return []
     code = function.__code__
-    read = [(name, function.__globals__.get(name)) for name in sorted(_names(code))]
+    read = _read(sorted(_names(code)), function.__globals__)
     near = [(name, value) for name, value in read if _is_near(value, function.__module__)]
     cells = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
     given = [function.__defaults__, function.__kwdefaults__, cells]
     return [("code", code), ("given", given), *near]
+
+
+def _read(names: list[str], there: Mapping[str, Any]) -> _Parts:
+    """Look up names, and whatever of these names stands in a module of the user's among them."""
+    left, known, found = [there], set[ModuleType](), _Parts()
+    while left:
+        room = left.pop(0)
+        here = [(name, room.get(name)) for name in names]
+        found += here
+        for _, one in here:
+            if isinstance(one, ModuleType) and one not in known and _is_of_user(one.__name__):
+                known.add(one)
+                left.append(vars(one))
+    return found
 
 
 def _names(code: CodeType) -> set[str]:
@@ -223,8 +250,20 @@ def _names(code: CodeType) -> set[str]:
 
 def _is_near(value: object, module: str) -> bool:
     if isinstance(value, (FunctionType, type)):
-        return value.__module__ == module
+        return value.__module__ == module or _is_of_user(value.__module__)
     return isinstance(value, (Tensor, nn.Module, bool, int, float, str))
+
+
+def _is_of_user(module: str) -> bool:
+    """Tell whether a module is no part of Python, of this library or of an installed package."""
+    room = module.partition(".")[0]
+    if room in {"torch", "vicinal", *sys.stdlib_module_names}:
+        return False
+    found = vars(sys.modules.get(module, object)).get
+    # A package without `__init__.py` has no file, but folders.
+    places = [file] if (file := found("__file__")) else list(found("__path__", ()))
+    parts = {part for place in places for part in PurePath(place).parts}
+    return bool(parts) and not {"site-packages", "dist-packages"} & parts
 
 
 def _is_filled(cell: Any) -> bool:  # ruff: ignore[any-type] — no name for its type everywhere

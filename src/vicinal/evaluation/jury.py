@@ -28,6 +28,7 @@ def checks_of(
     radii: Mapping[str, float],
     gradients: Mapping[str, InputGradients],
     shaken: float,
+    rises: Tensor | None,
 ) -> tuple[Check, ...]:
     """Put every alarm to what was found.
 
@@ -37,6 +38,8 @@ def checks_of(
         radii: Radii of the searches that differ in nothing else, by name of the trial.
         gradients: Input gradients by loss; none where the model has none.
         shaken: Median change of the margin under small noise, relative to itself.
+        rises: A logit's rise along its gradient as a share of what that promises, shape (N,),
+            NaN where it could not be measured; None where the model has no gradients.
 
     Returns:
         The checks.
@@ -44,6 +47,7 @@ def checks_of(
     return (
         *_Jury(results, nature).of_attacks(radii),
         *_of_gradients(gradients),
+        *([] if rises is None else [_slope(rises, nature)]),
         symptoms.unstable(shaken),
         *_of_nature(nature),
     )
@@ -59,6 +63,16 @@ def _of_gradients(gradients: Mapping[str, InputGradients]) -> list[Check]:
         for name, found in gradients.items()
     ]
     return [*zeros, symptoms.not_finite(accuracy(bad), n=len(bad))]
+
+
+def _slope(rises: Tensor, nature: Consistency) -> Check:
+    measured = rises[~rises.isnan()]
+    if not _is_fixed(nature):
+        return skipped("gradient against slope", _RANDOM)
+    if len(measured) == 0:
+        why = "No gradient promises a rise that could be told from rounding."
+        return skipped("gradient against slope", why)
+    return symptoms.slope(float(measured.median()), n=len(measured))
 
 
 def _of_nature(nature: Consistency) -> list[Check]:
@@ -77,7 +91,10 @@ def _is_fixed(nature: Consistency) -> bool:
 
 
 def _unsure() -> Check:
-    return skipped("same logits in any batch", "The model draws at random: no two passes agree.")
+    return skipped("same logits in any batch", _RANDOM)
+
+
+_RANDOM = "The model draws at random: no two passes agree."
 
 
 class _Jury:

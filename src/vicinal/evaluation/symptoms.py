@@ -16,6 +16,7 @@ __all__ = [
     "gradients_inside",
     "not_finite",
     "random",
+    "slope",
     "softmax",
     "undifferentiable",
     "unstable",
@@ -31,6 +32,10 @@ NAN_FAIL = 0.01
 
 UNSTABLE_WARN, UNSTABLE_FAIL = 0.25, 1.0
 """Change of the margin under noise of a quarter of eps, relative to it: at 1 noise flips signs."""
+
+SLOPE_WARN, SLOPE_FAIL = 0.5, 0.9
+"""How far the rise along a gradient may be from what it promises, as a share of the larger: a
+backward pass that is the forward pass's own is off by roundings, one of another function by all."""
 
 RANDOM_WARN, RANDOM_FAIL = 1e-5, 1e-4
 """Differences of normalised logits between passes; beyond 1e-4 AutoAttack calls a model random."""
@@ -122,6 +127,29 @@ def unstable(median: float) -> Check:
         status=graded(median, UNSTABLE_WARN, UNSTABLE_FAIL),
         sentence=f"Noise of a quarter of eps changes the margin by {percent(median)} of itself.",
         figures={"median": median},
+    )
+
+
+def slope(median: float, *, n: int) -> Check:
+    """Look whether gradients are those of the function: whether logits move as they promise.
+
+    Args:
+        median: Median over images of a logit's rise along its gradient, as a share of what the
+            gradient promises; 1 where it is the derivative.
+        n: Images on which it could be measured.
+
+    Returns:
+        The check.
+    """
+    off = 1 - min(median, 1 / median) if median > 0 else 1.0
+    return Check(
+        name="gradient against slope",
+        status=graded(off, SLOPE_WARN, SLOPE_FAIL, images=n),
+        sentence=(
+            f"Along its gradient an image's own logit rises by {percent(median)} of what the "
+            f"gradient says (median of {n} images, at random points of the ball)."
+        ),
+        figures={"median": median, "measured": n},
     )
 
 

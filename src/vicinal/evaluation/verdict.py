@@ -31,7 +31,7 @@ from vicinal.evaluation.batches import first
 from vicinal.evaluation.check import Check, Status, skipped
 from vicinal.evaluation.consistency import Consistency, consistency
 from vicinal.evaluation.evaluate import evaluate
-from vicinal.evaluation.gradients import InputGradients, input_gradients, instability
+from vicinal.evaluation.gradients import InputGradients, input_gradients, instability, slopes
 from vicinal.evaluation.identity import keys_of
 from vicinal.evaluation.jury import checks_of
 from vicinal.evaluation.ledger import Ledger
@@ -46,7 +46,7 @@ from vicinal.records import Record
 
 __all__ = ["VERSION", "Verdict", "verdict"]
 
-VERSION = 4
+VERSION = 5
 """Of the record; it grows when a check's name, figures or thresholds change their meaning."""
 
 _ORDER: tuple[Status, ...] = ("SKIP", "PASS", "WARN", "FAIL")
@@ -157,14 +157,21 @@ class Verdict:
             "eps": self.threat.eps,
             "n": self.n,
             "checks": [check.record for check in self.checks],
-            "trials": {
-                name: {"accuracy": self.results[name], "what": TRIALS.get(name, "clean images")}
-                for name in self.results
-            },
+            "trials": {name: self._trial(name) for name in self.results},
+            "images": self.results.fingerprint,
             "forward": sum(each.forward for each in self.results.verdicts.values()),
             "backward": sum(each.backward for each in self.results.verdicts.values()),
+            "seconds": round(sum(each.seconds for each in self.results.verdicts.values()), 3),
             "input_gradients": [found.record for found in self.gradients.values()],
         }
+
+    def _trial(self, name: str) -> Record:
+        """Say what a trial was, to the last parameter, and what it left right."""
+        said = self.results.verdicts[name].about
+        known: Record = {} if said is None else {"parameters": said.parameters}
+        source = {} if said is None or said.source is None else {"source": said.source}
+        what = TRIALS.get(name, "clean images")
+        return {"accuracy": self.results[name], "what": what, **known, **source}
 
 
 def verdict(
@@ -240,6 +247,7 @@ def verdict(
         radii=radii_of(eps, norm),
         gradients=gradients,
         shaken=float(shaken.median()),
+        rises=slopes(model, chosen, eps=eps, norm=norm, rng=draws) if smooth else None,
     )
     threat, checks = Threat(norm=norm, eps=eps), _weighed(checks, results, nature)
     return Verdict(threat=threat, n=nature.n, checks=checks, results=results, gradients=gradients)

@@ -174,7 +174,7 @@ def _done(job: Job, ledger: Path, findings: list[Finding], *, progress: bool) ->
         raise KeyboardInterrupt("the same command goes on where it stopped") from None
     settled = {} if job.suite is None else {"suite": job.suite}
     found[0] = {**found[0], "preflight": [finding.record for finding in findings], **settled}
-    judged = [{**_with_names(record, job), **job.facts, **_images(record, job)} for record in found]
+    judged = [{**_with_names(record, job), **_images(record, job), **job.facts} for record in found]
     judged += last
     asked = _asked(job)
     team.led(lambda: _finish(ledger, job.folder / RESULTS, judged, asked))
