@@ -92,6 +92,11 @@ def test_a_net_without_weights_is_refused() -> None:
         foreign.from_zoo("timm/net", weights=None)
 
 
+def test_lazy_layers_without_weights_are_refused() -> None:
+    with pytest.raises(InputError, match="lazy layers without any"):
+        foreign.filled(nn.Sequential(nn.Flatten(), nn.LazyLinear(10)), None)
+
+
 def test_a_zoo_that_is_not_there_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(InputError, match="pip install timm"):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 
 from vicinal import data, engine, models
 from vicinal._checks import InputError, choice, count
@@ -181,8 +182,14 @@ def filled(model: nn.Module, weights: Path | None) -> nn.Module:
         The same model, in eval mode.
 
     Raises:
-        InputError: If the file is another format, or does not fit.
+        InputError: If the file is another format, or does not fit; or if lazy layers have no
+            weights yet.
     """
+    if any(isinstance(one, UninitializedParameter) for one in model.parameters()):
+        raise InputError(
+            "`model` must have all its weights; got lazy layers without any. Call it once on an "
+            "image in the factory?"
+        )
     if weights is not None:
         if weights.suffix in {".pt", ".pth", ".bin", ".ckpt", ".tar"}:
             raise InputError(
