@@ -7,6 +7,7 @@ workers. Bytes travel between the processes and to the device, and become floats
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass
 from itertools import starmap
@@ -47,7 +48,8 @@ class FileLoader:
         drop_last: Whether an epoch leaves out its last batch when that is incomplete.
         channels_last: Whether batches have the channels-last memory format.
         device: Where the batches lie; the CPU when not given.
-        workers: Processes that decode; with 0 the calling process does.
+        workers: Processes that decode, at most one for each processor that this one may use; with
+            0 the calling process does.
         rank: Which of the processes that share every batch this one is; it decodes its own rows.
         world: How many they are. Order and keys are drawn for all images in each of them.
 
@@ -150,7 +152,7 @@ class FileLoader:
         found: DataLoader[_Decoded] = DataLoader(
             decoder,
             batch_sampler=_Errands(self.split, order, keys, own),
-            num_workers=self.workers,
+            num_workers=min(self.workers, _processors()),
             collate_fn=_joined,
             pin_memory=device.type == "cuda",
             # Without one of its own it draws from torch's global generator.
@@ -165,6 +167,12 @@ class FileLoader:
     def _to_float(self, x: Tensor) -> Tensor:
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         return x.contiguous(memory_format=layout).to(torch.float32).div_(255)
+
+
+def _processors() -> int:
+    """Count the processors that this process may use; more workers than these only warn."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed is not None else os.cpu_count() or 1
 
 
 class _Errand(NamedTuple):
