@@ -70,7 +70,7 @@ def test_verdicts_and_corruptions_stand_below_and_all_of_it_in_a_document(
     assert "One net each: p-values are about these weights" in shown
     assert f"written: {out}" in shown
     told = out.read_text(encoding="utf-8")
-    assert "| fog | 10 | 25.00 | 60.00 |" in told
+    assert "| fog | 10 | 25.00 | 60.00 unlike |" in told
     assert "| R | 10 | - | 0.600 |" in told
     assert "fog, other: severities 1,5, not 1,2,3,4,5; not to be compared." in told
     assert f"    vicinal compare {runs[0]} {runs[1]} --out {out}" in told
@@ -81,6 +81,24 @@ def test_verdicts_and_corruptions_stand_below_and_all_of_it_in_a_document(
     passed["accuracies"] = shares
     assert found["verdicts"] == {"first": passed, "other": passed}
     assert found["corruptions"]["other"]["by_name"]["fog"]["accuracy"] == pytest.approx(0.6)
+
+
+def test_other_images_are_marked_and_all_that_stands_below_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [_run(tmp_path / "o1", [True] * 10), _run(tmp_path / "om", [True] * 5, images="cd")]
+    out = tmp_path / "both.md"
+    assert main(["compare", *runs, "--out", str(out)]) == 0
+    rows = [row.split() for row in capsys.readouterr().out.splitlines()]
+    cells = ["100.00", "[72.2,", "100.0]", "100.00", "[56.6,", "100.0]", "unlike"]
+    assert ["clean", "10,", "5", *cells] in rows
+    assert [row[1] for row in rows if row[:1] in (["o1"], ["om"])] == ["PASS", "PASS"]
+    told = out.read_text(encoding="utf-8")
+    assert "- Nothing here can be compared with o1: clean: 5 images, not 10." in told
+    assert "| om | PASS |" in told
+    assert main(["compare", *runs, "--json"]) == 0
+    (cell,) = json.loads(capsys.readouterr().out)["rows"][0]["cells"][1:]
+    assert (cell["p"], cell["unlike"]) == (None, "5 images, not 10")
 
 
 @pytest.mark.parametrize("count", [8, 9])

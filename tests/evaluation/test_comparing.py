@@ -82,11 +82,11 @@ def test_what_is_unlike_is_marked_and_not_tested(change: dict[str, Any], words: 
     cell = found.rows["pgd"][1]
     assert cell is not None
     assert (cell.p, cell.unlike) == (None, words)
-    with pytest.raises(InputError, match=f"nothing here can be compared with a: pgd: {words}"):
-        compared({
-            "a": [_record("pgd", right, **like)],
-            "b": [_record("pgd", ~right, **{**like, **change})],
-        })
+    alone = compared({
+        "a": [_record("pgd", right, **like)],
+        "b": [_record("pgd", ~right, **{**like, **change})],
+    })
+    assert alone.rows == {"pgd": found.rows["pgd"]}
 
 
 PGD = {"class": "PGD", "eps": 0.1, "steps": 1}
@@ -240,8 +240,10 @@ def test_too_little_to_compare_is_one_sentence() -> None:
         compared({"a": [record]})
     with pytest.raises(InputError, match="b holds no evaluation"):
         compared({"a": [record], "b": []})
+    pgd = {**record, "attack": "pgd"}
     with pytest.raises(InputError, match="no attack was run on both"):
-        compared({"a": [record], "b": [{**record, "attack": "pgd"}]})
+        compared({"a": [record], "b": [pgd]})
+    assert compared({"a": [record], "b": [pgd], "c": [pgd]}).rows["pgd"][0] is None
 
 
 def test_holm_is_that_of_its_definition() -> None:

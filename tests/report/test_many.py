@@ -94,9 +94,11 @@ def test_a_verdict_tells_its_accuracies_whatever_its_version() -> None:
         ("90.0", "50.0", "25.0", "WARN: PGD against AutoAttack"),
         ("-", "-", "-", "-"),
         ("-", "-", "0.0", "-"),
-        ("-", "-", "-", "-"),
+        ("90.0", "50.0", "45.0", "-"),
         ("90.0", "50.0", "45.0", "-"),
     ]
+    assert [row[0] for row in table.rows] == [name for name in MODELS if name != "m4"]
+    assert "Without a verdict: m4." in notes
     assert "verdict, m1: version 1, not 4; not to be compared." in notes
     assert any("Of 200 images a share is known to 6.9 points" in note for note in notes)
 
@@ -126,13 +128,43 @@ def test_corruptions_are_summed_up_and_then_told_each() -> None:
     assert sums.header == ("model", "clean", "mean", "worst")
     assert sums.rows[1] == ("m1", "80.00", "50.00", "snow * 10.00")
     assert sums.rows[6] == ("m6", "80.00", "50.00", "gaussian fog 50.00")
-    assert sums.rows[7] == ("m7", "-", "-", "-")
+    assert sums.rows[7] == ("m8", "80.00", "50.00 unlike", "gaussian fog 50.00 unlike")
+    assert len(sums.rows) == len(each.rows) == len(MODELS) - 1
+    assert "Without corruptions: m7." in notes
     assert each.header == ("model", "gaussian fog", "snow *")
     assert each.rows[2] == ("m2", "50.00", "20.00")
     assert "gaussian_fog, snow, mean, m8: severities 1, not 1,2; not to be compared." in notes
     assert not any(note.startswith("*") for note in notes)
     assert "Marked *: not the published corruption: in no mean." in notes
     assert len(many_tables(record, each_corruption=False)[0]) == 2
+
+
+def test_a_verdict_of_one_model_is_a_table_of_one_row() -> None:
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in MODELS}
+    found["m3"] = [_verdict(), *_under(0.5, 0.4)]
+    tables, notes = many_tables({**_record(["clean"]), **beside(found)})
+    assert [len(one.rows) for one in tables] == [len(MODELS), 1, 1, 1]
+    assert {one.rows[0][0] for one in tables[1:]} == {"m3"}
+    others = ", ".join(name for name in MODELS if name != "m3")
+    assert f"Without a verdict: {others}." in notes
+    assert f"Without corruptions: {others}." in notes
+
+
+def test_where_nothing_was_tested_the_tables_stand_all_the_same() -> None:
+    for attacks in (["clean"], ["clean", "a", "b", "c"]):
+        record = _record(attacks)
+        for row in record["rows"]:
+            row["cells"][1:] = [
+                {**one, "p": None, "test": "", "unlike": "why"} for one in row["cells"][1:]
+            ]
+        (first, *_), notes = many_tables(record)
+        assert len(first.rows) == len(MODELS)
+        assert "unlike" in " ".join(first.rows[1])
+        found = [note for note in notes if note.startswith("Nothing here can be compared with m0")]
+        assert found[0].startswith(
+            f"Nothing here can be compared with m0: {', '.join(attacks)}: why."
+        )
+        assert not any("exact test" in note or "p-value" in note for note in notes)
 
 
 def test_what_is_true_of_many_is_said_once() -> None:

@@ -94,11 +94,11 @@ def compared(found: Mapping[str, Sequence[Record]]) -> Comparison:
             counts.
 
     Returns:
-        The comparison.
+        The comparison. What is unlike is marked in it, even if that is all of it.
 
     Raises:
         InputError: If there is nothing to compare: fewer than two, other data, or no attack that
-            two of them have alike.
+            was run on two of them.
 
     Example:
         >>> one = {"attack": "clean", "images": "3f", "n": 8, "correct": 8, "accuracy": 1.0}
@@ -115,8 +115,10 @@ def compared(found: Mapping[str, Sequence[Record]]) -> Comparison:
     _check_data(last)
     attacks = list(dict.fromkeys(attack for name in names for attack in last[name]))
     rows = {attack: _row([last[name].get(attack) for name in names]) for attack in attacks}
-    if not any(cell is not None and cell.p is not None for row in rows.values() for cell in row):
-        raise InputError(f"nothing here can be compared with {names[0]}: {_why(rows)}.")
+    if all(sum(cell is not None for cell in row) < 2 for row in rows.values()):
+        raise InputError(
+            f"nothing here can be compared with {names[0]}: no attack was run on both."
+        )
     return Comparison(names=names, rows=_corrected(rows))
 
 
@@ -262,16 +264,6 @@ def _unlike_parts(first: Record, record: Record) -> str:
         return "the attacks are not known"
     unlike = [name for name in names if one[name] != other[name]]
     return f"other parameters or another source of {', '.join(unlike)}" if unlike else ""
-
-
-def _why(rows: Mapping[str, tuple[Cell | None, ...]]) -> str:
-    reasons = {
-        f"{attack}: {cell.unlike}"
-        for attack, row in rows.items()
-        for cell in row
-        if cell is not None and cell.unlike
-    }
-    return "; ".join(sorted(reasons)) or "no attack was run on both"
 
 
 def _corrected(

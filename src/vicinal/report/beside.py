@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from vicinal.report.comparison import Remark
@@ -14,7 +14,7 @@ __all__ = ["INSIDE", "MEANS", "beside", "beside_remarks", "beside_tables"]
 Record = Mapping[str, Any]
 
 _SETTING = {"threat": "threat model", "n": "images", "severities": "severities", "files": "files"}
-_SETTING |= {"over": "in the mean", "version": "version"}
+_SETTING |= {"version": "version"}
 
 
 def beside(found: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
@@ -121,16 +121,16 @@ def beside_tables(record: Mapping[str, Any]) -> tuple[list[Section], list[str]]:
         record: What it gave.
 
     Returns:
-        A table of verdicts and one of corruptions, each where there is anything to show, and the
-        notes below them.
+        A table of verdicts and one of corruptions, each where there is anything to show and of
+        the models that have any, and the notes below them.
 
     Example:
         >>> found = {"a": [{"kind": "verdict", "status": "PASS", "threat": "linf 0.1"}], "b": []}
         >>> beside_tables(beside(found))[0][0].rows
-        (('a', 'PASS', 'linf 0.1', '-', '-'), ('b', '-', '-', '-', '-'))
+        (('a', 'PASS', 'linf 0.1', '-', '-'),)
     """
     under = _corruptions(record["corruptions"])
-    notes = [*map(str, beside_remarks(record))]
+    notes = [*map(str, beside_remarks(record)), *_without(record)]
     if any(row[0].endswith(" *") for table in under for row in table.rows):
         notes.append("* not the published corruption: in no mean.")
     if under and any(one["means"] for one in record["corruptions"].values()):
@@ -148,9 +148,13 @@ def beside_remarks(record: Mapping[str, Any]) -> list[Remark]:
         One for every such number: the verdicts, then the corruptions, then the means.
     """
     verdicts, under = record["verdicts"], record["corruptions"]
-    models = list(under)
-    found = _unlike([one and {"setting": one} for one in verdicts.values()], models, "verdict")
-    names = _names(under)
+    cells = [one and {"setting": one} for one in verdicts.values()]
+    return _unlike(cells, list(verdicts), "verdict") + _unlike_under(under)
+
+
+def _unlike_under(under: Mapping[str, Any]) -> list[Remark]:
+    models, names = list(under), _names(under)
+    found: list[Remark] = []
     for name in names:
         found += _unlike([one["by_name"].get(name) for one in under.values()], models, name)
     means = [one["means"] for one in under.values()]
@@ -162,15 +166,26 @@ def _names(under: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(name for one in under.values() for name in one["by_name"]))
 
 
+def _without(record: Mapping[str, Any]) -> list[str]:
+    """Name the models that have no place in a table that there is."""
+    told = {
+        "a verdict": {name: bool(one) for name, one in record["verdicts"].items()},
+        "corruptions": {name: bool(one["by_name"]) for name, one in record["corruptions"].items()},
+    }
+    return [
+        f"Without {word}: {', '.join(name for name in held if not held[name])}."
+        for word, held in told.items()
+        if any(held.values()) and not all(held.values())
+    ]
+
+
 def _verdicts(found: Mapping[str, Any]) -> list[Section]:
-    if not any(found.values()):
-        return []
-    told = {name: {} if one is None else one for name, one in found.items()}
     rows = [
         (name, *(_known(one, key) for key in ("status", "threat", "n")), _suspect(one))
-        for name, one in told.items()
+        for name, one in found.items()
+        if one
     ]
-    return [_section("verdict", _VERDICT, rows)]
+    return [_section("verdict", _VERDICT, rows)] if rows else []
 
 
 _VERDICT = ("model", "masked gradients", "threat model", "images", "checks that warn or fail")
@@ -191,22 +206,33 @@ def _corruptions(found: Mapping[str, Any]) -> list[Section]:
     names = _names(found)
     if not names:
         return []
-    models = list(found)
+    models = [model for model in found if found[model]["by_name"]]
+    unlike = {(one.what, one.model) for one in _unlike_under(found)}
     rows = []
     for name in names:
         cells = [found[model]["by_name"].get(name) for model in models]
         own = any(cell is not None and not cell["comparable"] for cell in cells)
-        shares = (_share(cell, "accuracy") for cell in cells)
+        shares = _marked(name, [_share(cell, "accuracy") for cell in cells], models, unlike)
         rows.append((f"{name} *" * own or name, _images(cells), *shares))
     means = [found[model]["means"] for model in models]
     images = _images(means)
     rows += [
-        (name, images, *words)
+        (name, images, *_marked(name, words, models, unlike))
         for name, *words in _means(means)
         if any(word != NOTHING for word in words)
     ]
     header = ("corruption", "images", *models)
     return [_section("accuracy under corruptions, %", header, rows)]
+
+
+def _marked(
+    name: str, words: Sequence[str], models: Sequence[str], unlike: Set[tuple[str, str]]
+) -> list[str]:
+    """Mark in a row what must not be held against its first number."""
+    return [
+        f"{word} unlike" if (name, model) in unlike and word != NOTHING else word
+        for model, word in zip(models, words, strict=True)
+    ]
 
 
 def _images(cells: Sequence[Any]) -> str:
@@ -243,7 +269,10 @@ def _number(cell: Any, key: str, digits: int) -> str:  # ruff: ignore[any-type] 
 
 def _unlike(cells: Sequence[Any], models: Sequence[str], name: str) -> list[Remark]:
     """Say which models were judged otherwise than the first that was judged."""
-    first: Record = next((cell["setting"] for cell in cells if cell), {})
+    judged = [(cell["setting"], model) for cell, model in zip(cells, models, strict=True) if cell]
+    if not judged:
+        return []
+    first, whose = judged[0]
     notes = []
     for cell, model in zip(cells, models, strict=True):
         setting = cell["setting"] if cell else first
@@ -252,12 +281,33 @@ def _unlike(cells: Sequence[Any], models: Sequence[str], name: str) -> list[Rema
             for key, word in _SETTING.items()
             if setting.get(key) != first.get(key) and (key == "n" or name != "clean")
         ]
+        if name != "clean" and sorted(setting.get("over") or ()) != sorted(first.get("over") or ()):
+            words.append(_other_mean(setting.get("over") or (), first.get("over") or (), whose))
         if words:
             notes.append(Remark(name, model, f"{'; '.join(words)}; not to be compared"))
     return notes
 
 
+def _other_mean(over: Sequence[str], first: Sequence[str], whose: str) -> str:
+    own, other = _corrupted(over), _corrupted(first)
+    if own == other:
+        other = f"another {len(first)}"
+    return f"its mean is over {own}, that of {whose} over {other}"
+
+
+def _corrupted(names: Sequence[str]) -> str:
+    """Name what a mean is over, or count it where it is much."""
+    if len(names) >= _MUCH:
+        return f"{len(names)} corruptions"
+    *most, last = names or ["nothing"]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
 def _said(value: Any) -> str:  # ruff: ignore[any-type] — of JSON
     if isinstance(value, list):
-        return ",".join(str(one) for one in value) if len(value) < 6 else str(len(value))
+        return ",".join(str(one) for one in value) if len(value) < _MUCH else str(len(value))
     return "none" if value is None else str(value)
+
+
+_MUCH = 6
+"""From so many on, a list is told by its length."""

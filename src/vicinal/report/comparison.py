@@ -49,15 +49,36 @@ def comparison(record: dict[str, Any]) -> tuple[Section, list[str]]:
     for name in others:
         header += [name, "p"]
     rows = tuple(_row(row) for row in _ordered(record))
-    tests = {cell["test"] for row in record["rows"] for cell in row["cells"] if cell} - {""}
-    notes = [
-        *map(str, remarks(record)),
-        f"p: the chance of such a difference from {first}, by {' and '.join(sorted(tests))}'s "
-        f"exact test, corrected by Holm's method; * below {record['level']:g}. In brackets "
-        "Wilson's 95 % interval.",
-        "One net each: p-values are about these weights, not about the methods.",
-    ]
+    notes = [*map(str, remarks(record)), *_tests(record)]
     return Section(title="accuracy, %", header=tuple(header), rows=rows), notes
+
+
+def _tests(record: dict[str, Any]) -> list[str]:
+    """Say how differences were tested, or why none was, and what all of it is about."""
+    first, *_ = record["names"]
+    tests = {cell["test"] for row in record["rows"] for cell in row["cells"] if cell} - {""}
+    how = f"Nothing here can be compared with {first}: {_why(record)}."
+    if tests:
+        how = (
+            f"p: the chance of such a difference from {first}, by {' and '.join(sorted(tests))}'s "
+            f"exact test, corrected by Holm's method; * below {record['level']:g}."
+        )
+    what = "p-values" if tests else "shares"
+    return [
+        f"{how} In brackets Wilson's 95 % interval.",
+        f"One net each: {what} are about these weights, not about the methods.",
+    ]
+
+
+def _why(record: dict[str, Any]) -> str:
+    """Say once of each reason for which attacks it keeps models from being compared."""
+    found: dict[str, dict[str, None]] = {}
+    for row in _ordered(record):
+        for cell in row["cells"]:
+            if cell and cell["unlike"]:
+                found.setdefault(cell["unlike"], {})[row["attack"]] = None
+    reasons = (f"{', '.join(attacks)}: {words}" for words, attacks in found.items())
+    return "; ".join(reasons) or "none of its attacks was run on another model"
 
 
 _ORDER = {"clean": 0, "worst case": 2}

@@ -30,8 +30,8 @@ def many_tables(
         each_corruption: Whether corruptions are told one by one too, beside what sums them up.
 
     Returns:
-        The tables, one row for each model, and the notes below them, one for all models that it
-        is true of.
+        The tables, one row for each model that there is anything to show of, and the notes below
+        them, one for all models that it is true of.
 
     Example:
         >>> cell = {"accuracy": 0.5, "interval": [0.2, 0.8], "n": 8, "p": None, "unlike": ""}
@@ -160,7 +160,7 @@ def _corruptions(table: Section) -> list[Section]:
 
 def _worst(single: Mapping[str, Sequence[str]], place: int) -> str:
     found = {name: cells[place] for name, cells in single.items() if cells[place] != NOTHING}
-    name = min(found, key=lambda one: float(found[one]), default=None)
+    name = min(found, key=lambda one: float(found[one].partition(" ")[0]), default=None)
     return NOTHING if name is None else f"{name} {found[name]}"
 
 
