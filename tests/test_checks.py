@@ -99,7 +99,7 @@ MISLABELLED: dict[str, tuple[Callable[[Tensor], Any], tuple[str, ...]]] = {
     "a list": (lambda y: y.tolist(), ("`y`", "(6,)", "list")),
     "integer one-hot": (
         lambda y: nn.functional.one_hot(y, K),
-        ("`y`", "floating point", "int64"),
+        ("`y`", "floating point", "int64", "Did you mean y.float()?"),
     ),
     "too many columns": (
         lambda y: torch.eye(K + 1, dtype=torch.float64)[y],

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vicinal import attacks, gradients, inputs
+from vicinal import attacks, gradients, inputs, objectives
 from vicinal._checks import InputError
 from vicinal._typing import BatchNormMode
 from vicinal.evaluation import evaluate
-from vicinal.gradients import ascend, clean_logits, detached, frozen, input_gradient
+from vicinal.gradients import OtherPrecision, ascend, clean_logits, detached, frozen, input_gradient
 from vicinal.maths.losses import cross_entropy
 
 MODES: tuple[BatchNormMode, ...] = ("eval", "train_frozen_stats", "train")
@@ -418,3 +418,84 @@ def test_a_model_built_in_inference_mode_can_be_looked_at() -> None:
     flags = _state(model)["flags"]
     assert clean_logits(model, _batch()[0]).shape == (6, 3)
     assert _state(model)["flags"] == flags
+
+
+class _Casting(nn.Module):
+    """Brings images to the precision of its weights, as many a forward does."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x.float())  # type: ignore[no-any-return]
+
+
+def _line() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+
+
+@pytest.mark.parametrize("conv", [False, True])
+@pytest.mark.parametrize(
+    ("of", "weights", "cast"),
+    [
+        (torch.float64, torch.float32, "float"),
+        (torch.float16, torch.float32, "float"),
+        (torch.bfloat16, torch.float32, "float"),
+        (torch.float32, torch.float64, "double"),
+        (torch.float32, torch.bfloat16, "bfloat16"),
+    ],
+)
+def test_images_of_another_precision_are_told_in_a_sentence(
+    of: torch.dtype, weights: torch.dtype, cast: str, conv: bool
+) -> None:
+    model = (nn.Sequential(nn.Conv2d(1, 1, 1), _line()) if conv else _line()).to(weights)
+    x, y = torch.rand(4, 1, 8, 8).to(of), torch.arange(4) % 3
+    sentence = (
+        f"`x` must be of the precision of the model's weights, {weights}; got {of}. "
+        f"Did you mean x.{cast}()?"
+    )
+    calls: list[Callable[[], Any]] = [
+        lambda: attacks.PGD(eps=0.1, step_size=0.05, steps=1)(model, x, y),
+        lambda: attacks.PGD(eps=0.1, step_size=0.05, steps=1, target="random")(model, x, y),
+        lambda: objectives.AdversarialTraining(eps=0.1, step_size=0.1)(model, x, y),
+        lambda: evaluate(model, (x, y)),
+    ]
+    for call in calls:
+        with pytest.raises(OtherPrecision) as told:
+            call()
+        assert str(told.value) == sentence
+
+
+def test_precisions_that_fit_each_other_in_their_way_stay_allowed() -> None:
+    x, y = torch.rand(4, 1, 8, 8), torch.arange(4) % 3
+    attack = attacks.PGD(eps=0.1, step_size=0.05, steps=2)
+    attack(_line().bfloat16(), x.bfloat16(), y)
+    attack(_Casting(_line()), x.double(), y)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert input_gradient(_line(), x.bfloat16(), lambda z: z.sum(dim=1))[1].shape == (4, 3)
+
+
+def test_another_failure_of_a_model_is_its_own() -> None:
+    """Also where the precision is another one too."""
+    odd = _Odd(lambda z: z.view(7, 7))
+    with pytest.raises(RuntimeError, match="invalid for input of size") as raised:
+        clean_logits(odd, _batch()[0])
+    assert not isinstance(raised.value, InputError)
+    model = _Casting(nn.Sequential(nn.Flatten(), nn.Linear(5, 3)))
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied") as raised:
+        clean_logits(model, _batch()[0].double())
+    assert not isinstance(raised.value, InputError)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda model, x, y: evaluate(model, (x, y)),
+        lambda model, x, y: attacks.FGSM(eps=0.1)(model, x, y),
+    ],
+)
+def test_a_function_is_no_model(call: Callable[..., Any]) -> None:
+    x, y = torch.rand(4, 1, 8, 8), torch.arange(4) % 3
+    with pytest.raises(InputError, match=r"must be a torch.nn.Module; got function. Make a"):
+        call(lambda z: z.flatten(1), x, y)

@@ -254,8 +254,8 @@ def labels(
     if y.ndim == 1:
         return _classes(y, num_classes=num_classes, name=name, values=values)
     if not y.is_floating_point():
-        hint = f" Did you mean {name}.squeeze(1)?" if y.shape[1] == 1 else ""
-        raise InputError(f"`{name}` of shape (N, K) must be floating point; got {y.dtype}.{hint}")
+        hint = f"Did you mean {name}.{'squeeze(1)' if y.shape[1] == 1 else 'float()'}?"
+        raise InputError(f"`{name}` of shape (N, K) must be floating point; got {y.dtype}. {hint}")
     if num_classes is not None and y.shape[1] != num_classes:
         raise InputError(
             f"`{name}` must have one column for each of the model's {num_classes} classes; "

@@ -18,8 +18,10 @@ from vicinal._checks import InputError, choice, logits
 from vicinal._typing import BatchNormMode, LossOfLogits, Model
 
 __all__ = [
+    "OtherPrecision",
     "Slope",
     "ascend",
+    "check_module",
     "clean_logits",
     "detached",
     "differentiable",
@@ -27,6 +29,10 @@ __all__ = [
     "input_gradient",
     "undisturbed",
 ]
+
+
+class OtherPrecision(InputError, RuntimeError):
+    """A model failed on images of another precision; a RuntimeError too, as torch raised one."""
 
 
 @contextmanager
@@ -48,7 +54,7 @@ def frozen(model: Model, *, batchnorm: BatchNormMode = "eval") -> Generator[Mode
     Raises:
         InputError: If `batchnorm` is not one of the three, or `model` is no module.
     """
-    _check_module(model)
+    check_module(model)
     choice("batchnorm", batchnorm, ("eval", "train_frozen_stats", "train"))
     modes = [(module, module.training) for module in model.modules()]
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
@@ -73,7 +79,15 @@ def frozen(model: Model, *, batchnorm: BatchNormMode = "eval") -> Generator[Mode
             weight.requires_grad_(True)
 
 
-def _check_module(model: object) -> None:
+def check_module(model: object) -> None:
+    """Refuse what is no module, such as a plain function.
+
+    Args:
+        model: What was handed over as the model.
+
+    Raises:
+        InputError: If it is none.
+    """
     if not isinstance(model, nn.Module):
         raise InputError(
             f"`model` must be a torch.nn.Module; got {type(model).__name__}. Make a function the "
@@ -141,9 +155,10 @@ def input_gradient(model: Model, x: Tensor, loss: LossOfLogits) -> tuple[Tensor,
     Raises:
         InputError: If the model returns no logits (N, K), or logits that do not depend on the
             images through differentiable operations.
+        OtherPrecision: If it failed on images of another precision than its weights'.
     """
     x = x.detach().requires_grad_(True)
-    z = logits(model(x), n=x.shape[0], values=False)
+    z = logits(_taken(model, x), n=x.shape[0], values=False)
     total = loss(z).sum()
     gradient = None
     if total.requires_grad:
@@ -154,6 +169,29 @@ def input_gradient(model: Model, x: Tensor, loss: LossOfLogits) -> tuple[Tensor,
             "logits without a gradient. Does its forward detach, round or run under no_grad?"
         )
     return gradient, z.detach()
+
+
+def _taken(model: Model, x: Tensor) -> Tensor:
+    """Let a model take images; where it fails for their precision, say so."""
+    try:
+        return model(x)  # type: ignore[no-any-return]
+    except RuntimeError as error:
+        # Only after a failure: a model that casts by itself, or under autocast, takes any.
+        weights = sorted({str(w.dtype) for w in model.parameters() if w.is_floating_point()})
+        if "type" not in str(error) or not weights or str(x.dtype) in weights:
+            raise
+        raise OtherPrecision(
+            f"`x` must be of the precision of the model's weights, {' and '.join(weights)}; got "
+            f"{x.dtype}. Did you mean x.{_CASTS.get(weights[0], 'float()')}?"
+        ) from error
+
+
+_CASTS = {
+    "torch.bfloat16": "bfloat16()",
+    "torch.float16": "half()",
+    "torch.float64": "double()",
+}
+"""What brings images to a precision; float() where it is not among these."""
 
 
 Slope = Callable[[Model, Tensor, LossOfLogits], tuple[Tensor, Tensor]]
@@ -210,10 +248,11 @@ def clean_logits(model: nn.Module, x: Tensor) -> Tensor:
 
     Raises:
         InputError: If the model wrote into the images.
+        OtherPrecision: If it failed on images of another precision than its weights'.
     """
     version = None if x.is_inference() else x._version
     with frozen(model), torch.no_grad():
-        z: Tensor = model(x)
+        z = _taken(model, x)
     if version is not None and x._version != version:
         raise InputError(
             "`model` must leave its input as it is; got one that wrote into the images. Does it "

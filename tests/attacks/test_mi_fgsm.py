@@ -172,6 +172,7 @@ def test_without_momentum_it_is_pgd() -> None:
         ({"eps": float("inf")}, "`step_size` must be given"),
         ({"momentum": -1.0}, "`momentum`"),
         ({"steps": 0}, "`steps`"),
+        ({"step_size": 0.0}, "`step_size` must be above 0"),
         ({"eot": 0}, "`eot`"),
         ({"iterate": "last", "compact_every": 5}, "`compact_every` must be None"),
     ],

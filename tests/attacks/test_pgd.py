@@ -326,3 +326,22 @@ def test_an_accelerator_agrees_with_the_cpu() -> None:
     found = attack(model, x.cuda(), y.cuda(), rng=torch.Generator().manual_seed(0))
     assert torch.allclose(found.adv.cpu(), exact.adv, atol=1e-6)
     assert torch.equal(found.success.cpu(), exact.success)
+
+
+@pytest.mark.parametrize(
+    ("eps", "step_size", "hint"),
+    [
+        (0.1, 0.0, "Did you mean a quarter of eps, 0.025?"),
+        (0.1, 0, "Did you mean a quarter of eps, 0.025?"),
+        (torch.tensor([0.0, 0.2, 0.0]), torch.zeros(3), "a quarter of eps, 0.05?"),
+        (math.inf, 0.0, "got 0."),
+    ],
+)
+def test_a_step_of_nothing_is_refused_where_there_is_a_ball(
+    eps: Any, step_size: Any, hint: str
+) -> None:
+    with pytest.raises(InputError, match="`step_size` must be above 0") as refused:
+        PGD(eps=eps, step_size=step_size, steps=3, random_start=False)
+    assert str(refused.value).endswith(hint)
+    PGD(eps=0.0, step_size=0.0, steps=3)
+    PGD(eps=torch.tensor([0.0, 0.1]), step_size=torch.tensor([0.0, 0.1]), steps=3)

@@ -98,6 +98,24 @@ def test_an_interrupted_call_says_that_it_goes_on_and_does(
     assert whole == parts
 
 
+@pytest.mark.parametrize("deep", [False, True])
+def test_after_a_bad_picture_is_removed_the_same_command_goes(
+    deep: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given, out = Path(folder(tmp_path / "in")), tmp_path / "out"
+    bad = given / "1_bad.png"
+    if deep:
+        Image.fromarray(random_pixels(7)[:, :, 0].astype(np.uint16)).save(bad)
+    else:
+        bad.write_bytes((given / "1.png").read_bytes()[:200])
+    words = ["corrupt", str(given), "--out", str(out), *FEW, "--severities", "1,3"]
+    assert main(words) == 2
+    assert "1_bad.png" in capsys.readouterr().err
+    assert not out.exists()
+    bad.unlink()
+    assert main(words) == 0
+
+
 def test_a_sheet_needs_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "sheet.png"
     words = ["corrupt", "--sheet", str(file), *FEW, "--size", "32", "--photo", "flower"]

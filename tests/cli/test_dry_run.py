@@ -60,6 +60,23 @@ def test_train_in_json_and_of_a_set_that_is_not_here(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_that_was_named_and_lacks_the_set_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = ["--scale", "small", "--model.width", "2", "--dry-run", "--json"]
+    (tmp_path / "there" / "cifar-10-batches-py").mkdir(parents=True)
+    for where, told in (
+        (["nowhere"], "`--data-dir` must hold cifar10; nowhere does not exist."),
+        (["."], "`--data-dir` must hold cifar10; . does not."),
+        (["nowhere", "--download"], ""),
+        (["there"], ""),
+    ):
+        assert main(["train", NAME, *few, "--data-dir", *where]) == 0
+        shown = capsys.readouterr()
+        assert len(shown.out.splitlines()) == 1
+        assert shown.err == (told and f"vicinal: {told} The training itself would stop there.\n")
+
+
 def test_resume_tells_what_is_left(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {file: file.read_bytes() for file in folder.iterdir()}
     assert main(["train", "--resume", str(folder), "--dry-run", "--json"]) == 0
@@ -129,12 +146,21 @@ def test_mistakes_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
         assert not shown.out
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "reproduce"])
-def test_help_says_what_it_does(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("command", "tells"),
+    [
+        ("train", "passes, memory and minutes"),
+        ("evaluate", "passes and minutes"),  # a suite's or a foreign model's memory is not known
+        ("reproduce", "passes, memory and minutes"),
+    ],
+)
+def test_help_says_what_it_does(
+    command: str, tells: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
         main([command, "--help"])
     shown = " ".join(capsys.readouterr().out.split())
-    assert "--dry-run tell passes, memory and minutes" in shown
+    assert f"--dry-run tell {tells}, measured" in shown
 
 
 def test_memory_in_words() -> None:

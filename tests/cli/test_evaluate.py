@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
 from vicinal import records
@@ -212,3 +213,61 @@ def test_class_names_stand_beside_the_classes(
     assert main(own) == 0
     (clean,) = records.read(tmp_path / "npz" / "results.jsonl")
     assert "names" not in clean["per_class"]
+
+
+def _zeros(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> str:
+    """Write a module whose net says class 0, as one does that nobody trained."""
+    source = (
+        "from torch import nn\n"
+        "def net(outputs=10):\n"
+        "    line = nn.Linear(64, outputs)\n"
+        "    nn.init.zeros_(line.weight), nn.init.zeros_(line.bias)\n"
+        "    return nn.Sequential(nn.Flatten(), line)\n"
+    )
+    (folder / f"{name}.py").write_text(source, encoding="utf-8")
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    return f"{name}:net"
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_a_net_that_guesses_is_warned_of(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    given: bool,
+) -> None:
+    net = _zeros(tmp_path, monkeypatch, f"nets_of_zeros_{given}")
+    state = {"1.weight": torch.zeros(10, 64), "1.bias": torch.zeros(10)}
+    safetensors.torch.save_file(state, tmp_path / "zeros.safetensors")
+    words = ["--weights", "zeros.safetensors"] if given else []
+    argv = ["evaluate", "--model", net, "--dataset", "digits", *words]
+    assert main(argv) == 0
+    shown = capsys.readouterr().out
+    (told,) = [line for line in shown.splitlines() if line.startswith("warning, guessing")]
+    assert "% is that of guessing; is the model trained?" in told
+    assert told.endswith("judged as the factory made it.") != given
+    assert main([*argv, "--clean-n", "99", "--n", "9"]) == 0
+    assert "guessing" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("(outputs=3)", "digits has 10 classes; the model has 3 outputs. Another data set"),
+        ("(outputs=", "must be a name, or a name with keyword arguments"),
+    ],
+)
+def test_a_net_that_does_not_fit_the_data_is_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: str,
+    sentence: str,
+) -> None:
+    net = _zeros(tmp_path, monkeypatch, "nets_of_three")
+    assert main(["evaluate", "--model", f"{net}{arguments}", "--dataset", "digits"]) == 2
+    told = capsys.readouterr().err
+    assert sentence in told
+    assert "pgd" not in told
+    assert len(told.splitlines()) == 1

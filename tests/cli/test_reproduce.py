@@ -202,3 +202,10 @@ def test_the_help_has_commands_to_copy(capsys: pytest.CaptureFixture[str]) -> No
     shown = capsys.readouterr().out
     for text in ("vicinal reproduce alps/demo --scale smoke", "Ctrl-C", "--data-dir", "no data"):
         assert text in shown
+
+
+def test_help_says_how_many_threads_a_job_has(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse("--help")
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "--threads N CPU threads (default: 1 a job)" in shown

@@ -18,7 +18,7 @@ from vicinal._checks import InputError
 from vicinal._typing import Attack, Model, Passes
 from vicinal.attacks import FGSM, PGD, Result, UniformNoise
 from vicinal.evaluation import over_eps, over_restarts, over_steps, radii
-from vicinal.evaluation.curves import Curve
+from vicinal.evaluation.curves import Curve, Point
 from vicinal.gradients import clean_logits
 from vicinal.metrics import wilson
 
@@ -211,3 +211,24 @@ def test_a_record_says_which_search_made_it_of_which_images_at_what_cost() -> No
     assert (rows[0]["forward"], rows[0]["backward"]) == (8 * (1 + 2 * 2), 8 * 2)
     assert (rows[1]["forward"], rows[1]["backward"]) == (8 * (1 + 4), 8 * 3)
     assert all(row["seconds"] > 0 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("over", "last", "shown"),
+    [
+        ("steps", 100, [0, 1, 2, 3, 5, 10, 20, 50, 100]),
+        ("steps", 130, [0, 1, 2, 3, 5, 10, 20, 50, 100, 130]),
+        ("restarts", 20, [0, 1, 2, 3, 5, 10, 20]),
+        ("steps", 19, list(range(20))),
+        ("eps", 24, list(range(25))),
+    ],
+)
+def test_of_many_points_some_are_printed_and_all_are_kept(
+    over: str, last: int, shown: list[int]
+) -> None:
+    points = tuple(Point(at=float(k), n=300, correct=300 - k) for k in range(last + 1))
+    curve = Curve(over=over, points=points)
+    _, *rows = [line.split() for line in str(curve).splitlines()]
+    assert [int(row[0]) for row in rows] == shown
+    assert [row[1] for row in rows] == [f"{(300 - k) / 3:.2f}" for k in shown]
+    assert len(curve.record["points"]) == last + 1

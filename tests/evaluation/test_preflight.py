@@ -13,8 +13,17 @@ from counting import Counted
 from laws import assert_model_unchanged
 from nets import CLASSES, smooth_net, stateful_net
 from vicinal._checks import InputError
+from vicinal.attacks import FGSM
 from vicinal.evaluation import Ledger, evaluate
-from vicinal.evaluation.preflight import Finding, off_simplex, preflight, simplex_slack
+from vicinal.evaluation.preflight import (
+    Finding,
+    TooFewOutputs,
+    guessing,
+    off_simplex,
+    preflight,
+    simplex_slack,
+)
+from vicinal.metrics import wilson
 from vicinal.models import digits_net
 
 
@@ -100,6 +109,40 @@ def test_more_outputs_than_classes_is_a_warning_and_fewer_are_refused() -> None:
     assert _warned(_net(), num_classes=CLASSES - 1) == {"classes"}
     with pytest.raises(InputError, match=r"each of the data's 9 classes; it has 5"):
         preflight(_net(), *_data(), num_classes=9)
+
+
+def test_classes_that_the_model_has_no_outputs_for_are_told_of_the_data_not_of_a_label() -> None:
+    x, y = _data()
+    for labels in (y, y + 1):
+        with pytest.raises(TooFewOutputs, match="each of the data's 9 classes") as refused:
+            preflight(_net(), x, labels, num_classes=9)
+        assert (refused.value.outputs, refused.value.classes) == (CLASSES, 9)
+
+
+def test_guessing_is_an_interval_around_one_in_k() -> None:
+    for k in (2, 10, 100):
+        for correct in range(0, 201, 3):
+            low, high = wilson(correct, 200)
+            found = guessing(correct, 200, num_classes=k)
+            assert (found is not None) == (low <= 1 / k <= high)
+    assert guessing(9, 99, num_classes=10) is None
+    told = guessing(996, 10_000, num_classes=10)
+    assert told is not None
+    assert told.words == "clean accuracy 9.96 % is that of guessing; is the model trained?"
+
+
+def test_the_clean_record_says_that_a_model_guesses() -> None:
+    x, y = _data(100)
+    net = _net().requires_grad_(False)
+    for weight in net.parameters():
+        weight.zero_()
+    counted = Counted(net)
+    clean, attacked = evaluate(counted, (x, y), attacks=[FGSM(eps=0.1)]).records
+    assert [one["check"] for one in clean["preflight"]] == ["outputs", "guessing"]
+    assert clean["preflight"][1]["state"] == "warn"
+    assert "preflight" not in attacked
+    (only,) = evaluate(net, (x, 0 * y)).records[0]["preflight"]
+    assert only["check"] == "outputs"
 
 
 def test_images_divided_twice_are_suspected() -> None:

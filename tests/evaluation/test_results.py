@@ -16,7 +16,7 @@ from oracles import calibration as oracle
 from vicinal import records
 from vicinal._checks import InputError
 from vicinal.evaluation.packing import unpack
-from vicinal.evaluation.results import Results, Verdicts
+from vicinal.evaluation.results import Results, Verdicts, passes_each
 from vicinal.evaluation.threat import About, Threat
 
 
@@ -132,6 +132,20 @@ def test_the_table_lines_up_whatever_the_names() -> None:
     assert lines[3].startswith(f"{long[:57]}... ")
     assert lines[3].split()[-1] == "11+10"
     assert lines[4].split() == ["worst", "case", "25.00", "75.00", "4"]
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward", "text"),
+    [(600, 0, "1+0"), (3998, 3950, "6.7+6.6"), (4196, 120_000, "7.0+200"), (None, 0, "")],
+)
+def test_passes_of_an_image_have_one_decimal_at_most(
+    forward: int | None, backward: int, text: str
+) -> None:
+    costs = {} if forward is None else {"forward": forward, "backward": backward}
+    assert passes_each({"n": 600, **costs}) == text
+    verdict = replace(_verdicts([1] * 600), forward=forward or 0, backward=backward)
+    if forward is not None:
+        assert str(Results(verdicts={"clean": verdict})).splitlines()[1].split()[-1] == text
 
 
 def test_the_worst_case_of_random_verdicts_is_that_of_a_loop() -> None:

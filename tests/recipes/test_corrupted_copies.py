@@ -113,6 +113,52 @@ def test_other_copies_into_the_same_folder_are_refused(tmp_path: Path) -> None:
             corrupt_folder(folder, out, NOISE, ask)
 
 
+def test_bad_pictures_are_all_told_before_anything_is_written(tmp_path: Path) -> None:
+    folder, out = pictures(tmp_path / "in"), tmp_path / "out"
+    for name in ("cut.png", "no.png"):
+        (folder / name).write_bytes((folder / "cat" / "1.png").read_bytes()[:100])
+    with pytest.raises(InputError, match=r"got 2 of 7 .* cut\.png, no\.png"):
+        corrupt_folder(folder, out, NOISE, Copies())
+    assert not out.exists()
+    for name in ("cut.png", "no.png"):
+        (folder / name).unlink()
+    assert corrupt_folder(folder, out, NOISE, Copies(severities=(1,))) == 5
+
+
+def test_a_call_that_goes_on_does_not_check_all_pictures_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, out = pictures(tmp_path / "in"), tmp_path / "out"
+    corrupt_folder(folder, out, NOISE, Copies(severities=(1,)))
+    monkeypatch.setattr("vicinal.recipes.corrupted_copies.check_pictures", None)
+    assert corrupt_folder(folder, out, NOISE, Copies(severities=(1, 2))) == 5
+
+
+@pytest.mark.parametrize("left", ["", "gaussian_noise/1/.0.png.x.partial", "contact_sheet.png"])
+def test_a_manifest_without_copies_does_not_lock(left: str, tmp_path: Path) -> None:
+    folder, out = pictures(tmp_path / "in"), tmp_path / "out"
+    (out / "gaussian_noise" / "1").mkdir(parents=True)
+    if left:
+        (out / left).touch()
+    about = out / "corrupted.json"
+    about.write_text(json.dumps({"images": 7, "seed": 5, "frost": "procedural"}))
+    assert corrupt_folder(folder, out, NOISE, Copies(severities=(1,))) == 5
+    told = json.loads(about.read_text())
+    assert (told["images"], told["seed"], "frost" in told) == (5, 0, False)
+    with pytest.raises(InputError, match="`seed` = 0, not 1"):
+        corrupt_folder(folder, out, NOISE, Copies(seed=1))
+
+
+def test_labels_alone_are_no_copies_but_an_array_is(tmp_path: Path) -> None:
+    split = data.Split(x=torch.zeros(2, 3, 32, 32, dtype=torch.uint8), y=torch.arange(2))
+    (tmp_path / "corrupted.json").write_text(json.dumps({"images": 3}))
+    (tmp_path / "labels.npy").write_bytes(b"of three images")
+    assert corrupt_arrays(split, tmp_path, NOISE, Copies(), source="cifar10") == 1
+    assert np.load(tmp_path / "labels.npy").tolist() == [0, 1] * 5
+    with pytest.raises(InputError, match="`source` = 'cifar10', not 'svhn'"):
+        corrupt_arrays(split, tmp_path, NOISE, Copies(), source="svhn")
+
+
 def test_mistakes_are_one_sentence(tmp_path: Path) -> None:
     folder = pictures(tmp_path / "in")
     with pytest.raises(InputError, match="must lie outside"):

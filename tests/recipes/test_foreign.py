@@ -151,3 +151,12 @@ def test_an_attack_takes_the_radius_of_the_threat_model() -> None:
         foreign.attacks_of(["pgd(norm=l2)"], budget=budget)
     (name,) = foreign.attacks_of(["pgd(norm=l2)"], budget=budget, norm="l2")
     assert name == "pgd(eps=0.1, step_size=0.025, steps=20, norm=l2)"
+
+
+def test_arguments_after_a_name_are_read_and_refused_as_those_of_a_model() -> None:
+    assert foreign.arguments_of("mynet:net") == {}
+    assert foreign.arguments_of("timm/resnet18(num_classes=10)") == {"num_classes": 10}
+    for text in ("mynet:net(width=", "mynet:net(3)", "torchvision/resnet18(", "a:b(width=1/0)"):
+        with pytest.raises(InputError, match=r"^`model` .*\(width=16\)'\.$") as refused:
+            foreign.arguments_of(text)
+        assert "pgd" not in str(refused.value)

@@ -97,6 +97,15 @@ def test_it_is_readable_in_light_and_dark() -> None:
     assert "color-scheme: light dark" in page(RECORDS)
 
 
+def test_names_of_rows_and_columns_stay_on_one_line() -> None:
+    style = page(RECORDS).partition("<style>")[2].partition("</style>")[0]
+    rules = dict(re.findall(r"^([^{}\n]+) \{ ([^}]+) \}$", style, flags=re.MULTILINE))
+    unbroken = {
+        one for names, rule in rules.items() if "nowrap" in rule for one in names.split(", ")
+    }
+    assert {"th", "td:first-child"} <= unbroken
+
+
 def test_it_shows_every_word_of_the_table_and_how_it_came_about() -> None:
     words = read().words
     for section in sections(RECORDS):

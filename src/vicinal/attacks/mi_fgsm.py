@@ -18,6 +18,7 @@ from torch import Tensor
 from vicinal._checks import InputError, choice, count, number
 from vicinal._typing import Model, Norm
 from vicinal.attacks.levers import Levers
+from vicinal.attacks.pgd import check_stride
 from vicinal.attacks.result import Result
 from vicinal.attacks.search import Plan, check_plan, search
 from vicinal.inputs.pgd import check_ball
@@ -74,6 +75,7 @@ class MIFGSM:
         if self.step_size is None and not isinstance(self.eps, Tensor) and self.eps == math.inf:
             raise InputError("`step_size` must be given when eps is infinite; got None.")
         check_ball(self.eps, self._stride, self.norm, random_start=False)
+        check_stride(self.eps, self._stride)
         choice("loss", self.loss, LOSSES)
         choice("iterate", self.iterate, ("worst", "last"))
         check_target(self.target)

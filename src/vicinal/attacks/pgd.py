@@ -6,6 +6,7 @@ of ALPS 5.3 is `eps=inf, steps=200, step_size=0.01, random_start=False`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -20,7 +21,25 @@ from vicinal.inputs.pgd import check_ball
 from vicinal.inputs.targets import check_target
 from vicinal.maths.losses import LOSSES
 
-__all__ = ["PGD"]
+__all__ = ["PGD", "check_stride"]
+
+
+def check_stride(eps: float | Tensor, step_size: float | Tensor) -> None:
+    """Refuse a step of 0 in a ball wider than 0: the search would stay where it began.
+
+    Args:
+        eps: Radius of the ball, or one per channel (C,).
+        step_size: The step, or one per channel (C,).
+
+    Raises:
+        InputError: If the step is 0.
+    """
+    width, stride = (float(torch.as_tensor(one).max()) for one in (eps, step_size))
+    if stride == 0 < width:
+        hint = "" if width == math.inf else f" Did you mean a quarter of eps, {width / 4:g}?"
+        raise InputError(
+            f"`step_size` must be above 0: the search would stay where it began; got 0.{hint}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +99,7 @@ class PGD:
 
     def __post_init__(self) -> None:
         check_ball(self.eps, self.step_size, self.norm, self.random_start)
+        check_stride(self.eps, self.step_size)
         count("steps", self.steps)
         count("restarts", self.restarts, low=1)
         choice("loss", self.loss, LOSSES)

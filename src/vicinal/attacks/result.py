@@ -43,6 +43,14 @@ class Result:
     spent: Passes | None = None
     broken_by: tuple[str | None, ...] | None = None
 
+    def __repr__(self) -> str:
+        """Sum up in one line; the tensors are long."""
+        norm = float(self.norms.float().median())
+        return (
+            f"{type(self).__name__}(images={len(self.success)}, broken={int(self.success.sum())}, "
+            f"median_norm={norm:.4g}, passes={self.passes}, seconds={self.seconds:.3g})"
+        )
+
     @property
     def image_passes(self) -> Passes:
         """Passes image by image, added up over the batch: what the attack really cost."""

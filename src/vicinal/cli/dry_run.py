@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,17 +18,19 @@ if TYPE_CHECKING:
 __all__ = ["add_dry_run", "campaign", "evaluation", "memory_words", "rows", "size", "training"]
 
 
-def add_dry_run(parser: argparse.ArgumentParser) -> None:
+def add_dry_run(
+    parser: argparse.ArgumentParser, *, tells: str = "passes, memory and minutes"
+) -> None:
     """Add --dry-run to a subcommand.
 
     Args:
         parser: The subcommand's parser.
+        tells: What is told in every case, for the help.
     """
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        help="tell passes, memory and minutes, measured for some seconds on made-up images; "
-        "do and write nothing",
+        help=f"tell {tells}, measured for some seconds on made-up images; do and write nothing",
     )
 
 
@@ -46,6 +49,7 @@ def training(recipe: Recipe, folder: Path, args: argparse.Namespace) -> int:
     from vicinal.recipes.folder import data_folder, run_device
     from vicinal.recipes.forecast import forecast_training
 
+    _warn_of_absence(recipe, args)
     begun = (folder / "recipe.yaml").is_file()
     done = len(records.read(folder / engine.METRICS)) if begun else 0
     found = forecast_training(
@@ -60,6 +64,17 @@ def training(recipe: Recipe, folder: Path, args: argparse.Namespace) -> int:
     state = f"goes on after epoch {done}" if begun else "new"
     _print(f"dry run of {_named(recipe)}", [("run folder", f"{folder} ({state})"), *rows(found)])
     return 0
+
+
+def _warn_of_absence(recipe: Recipe, args: argparse.Namespace) -> None:
+    from vicinal.recipes.forecast_data import absence
+
+    if args.data_dir is None or args.download:
+        return
+    lacking = absence(recipe, Path(args.data_dir))
+    if lacking is not None:
+        told = lacking.replace("`data_dir`", "`--data-dir`")
+        print(f"vicinal: {told} The training itself would stop there.", file=sys.stderr)
 
 
 def rows(found: TrainingForecast) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vicinal._errors import InputError
 from vicinal.cli import corruptions, dry_run
 from vicinal.cli.dry_run import add_dry_run
 from vicinal.cli.fetching import add_data, fetched
@@ -80,7 +81,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _add_model(parser)
     _add_output(parser)
     add_data(parser)
-    add_dry_run(parser)
+    add_dry_run(parser, tells="passes and minutes")
     add_common(parser, threads="the run's")
     parser.set_defaults(run=run, shared=True)
 
@@ -232,6 +233,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _work(args: argparse.Namespace, ask: Ask | None) -> tuple[Report, Suite | None, Extras | None]:
     from vicinal.cli.judged import job_of
+    from vicinal.evaluation.preflight import TooFewOutputs
     from vicinal.recipes import job
 
     whole, chosen, extras = job_of(args)
@@ -239,7 +241,13 @@ def _work(args: argparse.Namespace, ask: Ask | None) -> tuple[Report, Suite | No
         shown, where = not args.json, args.data_dir
         look = corruptions.Look(ask=ask, run=args.run_dir, data_dir=where, progress=shown)
         whole = replace(whole, after=look.judge)
-    return job.run(whole, progress=not args.json), chosen, extras
+    try:
+        return job.run(whole, progress=not args.json), chosen, extras
+    except TooFewOutputs as error:
+        raise InputError(
+            f"{whole.facts['dataset']} has {error.classes} classes; the model has {error.outputs} "
+            "outputs. Another data set, or another model?"
+        ) from None
 
 
 def _dry_run(args: argparse.Namespace, ask: Ask | None) -> int:

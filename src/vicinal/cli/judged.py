@@ -152,6 +152,7 @@ def _foreign(args: argparse.Namespace, named: dict[str, Attack], *, device: str)
     from vicinal.recipes import foreign
 
     weights = _path(args.weights)
+    foreign.arguments_of(args.model)
     return foreign.job_of(
         foreign_model(args.model, weights=weights),
         name=args.model,

@@ -43,7 +43,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("room", nargs="?", choices=_ROOMS, help="one of them (default: all)")
+    parser.add_argument(
+        "room",
+        nargs="?",
+        choices=_ROOMS,
+        metavar="WHAT",
+        help=f"{', '.join(_ROOMS)} (default: all)",
+    )
     add_common(parser)
     parser.set_defaults(run=run)
 

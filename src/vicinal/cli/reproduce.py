@@ -78,7 +78,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         default=1,
         metavar="N",
         help="nets trained or attacked side by side, each in a process with --threads threads "
-        "(default: 1 job, 1 thread each)",
+        "(default: 1)",
     )
     add_data(parser)
     parser.add_argument(
@@ -86,7 +86,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     _add_choice(parser)
     add_dry_run(parser)
-    add_common(parser)
+    add_common(parser, threads="1 a job")
     parser.set_defaults(run=run)
 
 

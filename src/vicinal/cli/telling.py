@@ -34,6 +34,9 @@ def tell(
     for finding in report.findings:
         if finding.state == "warn":
             _say(f"warning, {finding.check}: {finding.words}")
+    guess = _guessing(found[0])
+    if guess:
+        _say(guess)
     _table(found)
     for sentence in (_worst(found), "" if chosen is None else chosen.told()):
         if sentence:
@@ -42,6 +45,19 @@ def tell(
         Console().print(layout.rich_table(layout.per_class(found)))
     if extras is not None:
         _extras(extras)
+
+
+def _guessing(clean: Record) -> str:
+    """Say of a clean accuracy that guessing gives that the model may be untrained."""
+    from vicinal.evaluation.preflight import guessing
+
+    classes = len(clean.get("per_class", {}).get("n", ()))
+    found = guessing(clean["correct"], clean["n"], num_classes=classes) if classes else None
+    if found is None:
+        return ""
+    made = clean.get("weights", "") is None
+    without = " Without --weights it was judged as the factory made it." if made else ""
+    return f"warning, {found.check}: {found.words}{without}"
 
 
 def _say(sentence: str) -> None:
@@ -91,16 +107,14 @@ def _title(first: Record) -> str:
 
 
 def _cells(record: Record) -> list[str]:
-    passes, seconds = "", ""
-    if "forward" in record:
-        each = (record[way] / record["n"] for way in ("forward", "backward"))
-        passes = "+".join(f"{one:.5g}" for one in each)
-        seconds = f"{record['seconds']:.1f}"
+    from vicinal.evaluation.results import passes_each
+
+    seconds = f"{record['seconds']:.1f}" if "forward" in record else ""
     shares = [f"{100 * record[field]:.2f}" for field in ("error", "accuracy")]
     low, high = (f"{100 * end:.1f}" for end in record["interval"])
     score = record["robustness_score"]
     kept = "-" if score is None or math.isnan(score) else f"{score:.3f}"
-    return [*shares, f"{low}-{high}", kept, str(record["n"]), passes, seconds]
+    return [*shares, f"{low}-{high}", kept, str(record["n"]), passes_each(record), seconds]
 
 
 def _worst(found: Sequence[Record]) -> str:

@@ -99,12 +99,26 @@ class Curve:
         }
 
     def __str__(self) -> str:
-        """Write one line per point."""
+        """Write one line per point; of many steps or restarts only some: 1, 2, 5, 10, 20..."""
         lines = [f"{self.over:>9} {'accuracy %':>10}  95 % interval"]
-        for point in self.points:
+        for point in self._shown:
             low, high = (100 * end for end in point.interval)
             lines.append(f"{point.at:>9.4g} {100 * point.accuracy:>10.2f}  {low:.2f} to {high:.2f}")
         return "\n".join(lines)
+
+    @property
+    def _shown(self) -> list[Point]:
+        last = len(self.points) - 1
+        whole = self.over == "eps" or last < _MANY
+        return [p for k, p in enumerate(self.points) if whole or k == last or _is_round(k)]
+
+
+_MANY = 20
+"""A curve of more points is printed in part."""
+
+
+def _is_round(k: int) -> bool:
+    return k in {0, 3} or str(k).rstrip("0") in {"1", "2", "5"}
 
 
 def _curve(over: str, ats: Sequence[float], rows: Sequence[Tensor]) -> Curve:

@@ -17,13 +17,16 @@ from vicinal import _checks
 from vicinal._checks import InputError, NotFinite
 from vicinal._typing import Model
 from vicinal.evaluation.batches import checked
-from vicinal.gradients import clean_logits
+from vicinal.gradients import OtherPrecision, check_module, clean_logits
+from vicinal.metrics import wilson
 
 __all__ = [
     "Finding",
     "Unfit",
+    "TooFewOutputs",
     "asked",
     "device_of",
+    "guessing",
     "off_simplex",
     "outputs",
     "preflight",
@@ -33,12 +36,30 @@ __all__ = [
 _IMAGES = 16
 _TOLERANCE = 1e-3
 _HANDFUL = 8
+_ENOUGH = 100
+"""Of fewer images, an interval holds the rate of guessing too easily."""
 _NARROW = 8 / 255
 """Images that use no more of [0, 1] than this were divided by 255 twice."""
 
 
 class Unfit(InputError, RuntimeError):
     """The model failed on images; a RuntimeError too, as torch raised one."""
+
+
+class TooFewOutputs(InputError):
+    """The model has fewer outputs than the data classes.
+
+    Args:
+        outputs: Those of the model.
+        classes: Those of the data.
+    """
+
+    def __init__(self, outputs: int, classes: int) -> None:
+        super().__init__(
+            f"the model must have an output for each of the data's {classes} classes; it has "
+            f"{outputs}. Another data set, or another model?"
+        )
+        self.outputs, self.classes = outputs, classes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +142,7 @@ def asked(model: Model, x: Tensor) -> Tensor:
 
     Raises:
         Unfit: If it failed.
+        OtherPrecision: If it did for images of another precision than its weights'.
         NotFinite: If it says itself that it gave NaN or infinity.
         OutOfMemoryError: If memory ran out, as torch says it.
     """
@@ -128,7 +150,7 @@ def asked(model: Model, x: Tensor) -> Tensor:
         return clean_logits(model, x)
     except torch.OutOfMemoryError:
         raise
-    except (NotFinite, Unfit):
+    except (NotFinite, OtherPrecision, Unfit):
         raise
     except (RuntimeError, InputError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -148,8 +170,10 @@ def device_of(model: Model) -> torch.device:
         The device of its weights, else of its buffers; the CPU where it has neither.
 
     Raises:
-        InputError: If its parts lie on devices of different kinds, or on none ("meta").
+        InputError: If its parts lie on devices of different kinds, or on none ("meta"), or it is
+            no module.
     """
+    check_module(model)
     places = [part.device for part in _parts(model)]
     kinds = sorted({place.type for place in places})
     if len(kinds) > 1 or "meta" in kinds:
@@ -187,12 +211,9 @@ def _range(x: Tensor) -> Finding:
 
 def _classes(z: Tensor, y: Tensor, num_classes: int | None) -> Finding:
     outputs = z.shape[1]
-    _checks.labels(y, n=len(y), num_classes=outputs)
     if num_classes is not None and outputs < num_classes:
-        raise InputError(
-            f"the model must have an output for each of the data's {num_classes} classes; it has "
-            f"{outputs}. Another data set, or another model?"
-        )
+        raise TooFewOutputs(outputs, num_classes)
+    _checks.labels(y, n=len(y), num_classes=outputs)
     if num_classes is not None and outputs > num_classes:
         words = f"the model has {outputs} outputs, the data {num_classes} classes."
         return Finding(check="classes", state="warn", words=words)
@@ -265,6 +286,32 @@ def outputs(z: Tensor) -> Finding:
         words = "the model returns logarithms of probabilities: as good as logits for any attack."
         return Finding(check="outputs", state="ok", words=words)
     return Finding(check="outputs", state="ok", words="the model returns logits.")
+
+
+def guessing(correct: int, n: int, *, num_classes: int) -> Finding | None:
+    """Tell whether a clean accuracy is what guessing gives: its interval holds 1/K.
+
+    Args:
+        correct: Clean images that are right.
+        n: Clean images; fewer than 100 say nothing.
+        num_classes: K, the outputs of the model.
+
+    Returns:
+        A warning, or None.
+
+    Example:
+        >>> guessing(100, 1000, num_classes=10).words
+        'clean accuracy 10.00 % is that of guessing; is the model trained?'
+        >>> guessing(900, 1000, num_classes=10) is None
+        True
+    """
+    if n < _ENOUGH:
+        return None
+    low, high = wilson(correct, n)
+    if not low <= 1 / num_classes <= high:
+        return None
+    words = f"clean accuracy {100 * correct / n:.2f} % is that of guessing; is the model trained?"
+    return Finding(check="guessing", state="warn", words=words)
 
 
 def _deterministic(z: Tensor, again: Tensor) -> Finding:

@@ -13,7 +13,7 @@ from vicinal import records
 from vicinal._checks import InputError, suggest
 from vicinal.evaluation.corruption_results import CorruptionResults
 from vicinal.evaluation.packing import fingerprint
-from vicinal.evaluation.preflight import outputs
+from vicinal.evaluation.preflight import guessing, outputs
 from vicinal.evaluation.scores import (
     about_fields,
     per_class_fields,
@@ -33,7 +33,7 @@ from vicinal.metrics import (
 )
 from vicinal.records import Record
 
-__all__ = ["CLEAN", "WORST", "Results", "Verdicts"]
+__all__ = ["CLEAN", "WORST", "Results", "Verdicts", "passes_each"]
 
 CLEAN = "clean"
 """The name of the column without an attack."""
@@ -274,8 +274,14 @@ class Results:
             **({} if images is None else {"images": images}),
             **(score_fields(*clean) if clean is not None and name == CLEAN else {}),
             **(per_class_fields(self.per_class(name)) if clean is not None else {}),
-            **({"preflight": [outputs(clean[0]).record]} if clean and name == CLEAN else {}),
+            **({"preflight": self._preflight(clean[0])} if clean and name == CLEAN else {}),
         }
+
+    def _preflight(self, z: Tensor) -> list[Record]:
+        correct = self.verdicts[CLEAN].correct
+        guess = guessing(int(correct.sum()), len(correct), num_classes=z.shape[1])
+        found = [outputs(z), *([] if guess is None else [guess])]
+        return [dict(finding.record) for finding in found]
 
     def _distance(self, name: str) -> Record:
         """Tell how far the nearest error is of half of the images, of a search without a radius."""
@@ -311,7 +317,7 @@ class Results:
         head = f"{'attack':<{wide}} {'accuracy %':>10} {'error %':>8} {'n':>6} {'passes':>11}"
         rows = [
             f"{name:<{wide}} {100 * record['accuracy']:>10.2f} "
-            f"{100 * record['error']:>8.2f} {record['n']:>6} {_passes(record):>11}"
+            f"{100 * record['error']:>8.2f} {record['n']:>6} {passes_each(record):>11}"
             for name, record in zip(names, found, strict=True)
         ]
         lacking = f"no worst case: {self._none_counts}" if self.threat and self._none_counts else ""
@@ -324,10 +330,23 @@ def _shortened(name: str) -> str:
     return name if len(name) <= 60 else f"{name[:57]}..."
 
 
-def _passes(record: Record) -> str:
+def passes_each(record: Record) -> str:
+    """Write the passes of an image, one decimal at most.
+
+    Args:
+        record: A record of kind "evaluation".
+
+    Returns:
+        Such as "11+10", or "6.7+6.6" where images left on the way; empty where none were counted.
+
+    Example:
+        >>> passes_each({"n": 6, "forward": 40, "backward": 36})
+        '6.7+6'
+    """
     if "forward" not in record:
         return ""
-    return f"{record['forward'] / record['n']:g}+{record['backward'] / record['n']:g}"
+    each = (record[way] / record["n"] for way in ("forward", "backward"))
+    return "+".join(f"{one:.{0 if one == int(one) else 1}f}" for one in each)
 
 
 def _left_out(last: Record) -> str:

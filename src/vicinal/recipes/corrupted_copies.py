@@ -13,7 +13,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from vicinal._version import __version__
 from vicinal.corruptions import SEVERITIES, Corruption, fixed_keys
 from vicinal.data.pictures import SUFFIXES, open_picture, pixels
 from vicinal.data.views import View, evaluation_view
+from vicinal.recipes.readable import check_pictures
 
 __all__ = [
     "FORMS",
@@ -122,10 +123,13 @@ def corrupt_folder(
         How many files were written.
 
     Raises:
-        InputError: If the folders are off, or two pictures would get one name.
+        InputError: If the folders are off, two pictures would get one name, or some cannot be
+            read, which is found out before the first copy is written.
     """
     names = find_pictures(folder)
     targets = _targets(folder, names, out, ask, tuple(named))
+    if not _begun(out):
+        check_pictures(folder, names)
     facts = {"images": len(names), "source": folder.resolve().name, **_facts(ask, named)}
     _open(out, facts, writes=tuple(named))
     written = 0
@@ -304,6 +308,8 @@ def _open(out: Path, facts: dict[str, Any], *, writes: Sequence[str]) -> None:
         )
     if file.is_file():
         there = _told(file)
+        if not _begun(out):
+            there = {}
         odd = [key for key, value in facts.items() if there.get(key, value) != value]
         if odd:
             raise InputError(
@@ -316,6 +322,14 @@ def _open(out: Path, facts: dict[str, Any], *, writes: Sequence[str]) -> None:
     make_folder(out)
     about = {"vicinal": __version__, **facts}
     records.write_text(file, json.dumps(about, indent=2) + "\n")
+
+
+def _begun(out: Path) -> bool:
+    """Tell whether a copy stands in a folder, under whichever corruption."""
+    arrays = (file for file in out.glob("*.npy") if file.name != _LABELS)
+    endings = FORMS.values()
+    copies = (file for file in out.glob("*/[1-5]/**/*") if file.suffix in endings)
+    return any(file.is_file() for file in chain(arrays, copies))
 
 
 def _told(file: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from vicinal import data, engine
 from vicinal.recipes import resolve
 from vicinal.recipes.schema import Part, Recipe
 
-__all__ = ["Sizes", "images_of", "made_up", "sizes_of", "untrained"]
+__all__ = ["Sizes", "absence", "images_of", "made_up", "sizes_of", "untrained"]
 
 _PUBLISHED: dict[str, tuple[int, int, int, int, int]] = {
     "cifar10": (3, 32, 10, 50_000, 10_000),
@@ -30,6 +30,20 @@ _PUBLISHED: dict[str, tuple[int, int, int, int, int]] = {
     "imagenet-100": (3, 224, 100, 126_689, 5_000),
 }
 """Channels, side, classes, training and test images."""
+
+_IDX = "*[-.]idx[13]-ubyte*"
+_MARKS: dict[str, tuple[str, ...]] = {
+    "cifar10": ("cifar-10-batches-py", "cifar-10-batches-bin", "cifar10.npz"),
+    "cifar100": ("cifar-100-python", "cifar-100-binary", "cifar100.npz"),
+    "svhn": ("t*_32x32.mat", "svhn/t*_32x32.mat"),
+    "mnist": (_IDX, f"mnist/{_IDX}", f"MNIST/raw/{_IDX}"),
+    "fashion-mnist": (_IDX, f"fashion-mnist/{_IDX}", f"FashionMNIST/raw/{_IDX}"),
+    "tiny-imagenet": ("tiny-imagenet-200",),
+    "tiny-imagenet-30": ("tiny_imagenet_30",),
+    "imagenet": ("train", "imagenet/train"),
+    "imagenet-100": ("train", "imagenet-100/train", "imagenet/train"),
+}
+"""What a folder that holds the set has, one of these at least."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +97,29 @@ def sizes_of(recipe: Recipe, data_dir: Path | None = None) -> Sizes:
     return Sizes(
         shape=shape, num_classes=classes, train=train, test=test, streams=streams, source=source
     )
+
+
+def absence(recipe: Recipe, data_dir: Path) -> str | None:
+    """Tell that a folder lacks a recipe's data set, by names alone; nothing is read.
+
+    Args:
+        recipe: The recipe.
+        data_dir: The folder.
+
+    Returns:
+        One sentence; None where the set seems to be there, or is one that `sizes_of` opens.
+
+    Example:
+        >>> from vicinal.recipes import files
+        >>> absence(files.recipe("alps/cifar10-vgg16"), Path("nowhere"))
+        '`data_dir` must hold cifar10; nowhere does not exist.'
+    """
+    marks = _MARKS.get(recipe.dataset)
+    if marks is None or any(True for mark in marks for _ in data_dir.glob(mark)):
+        return None
+    state = "is a file" if data_dir.is_file() else "does not exist"
+    state = "does not" if data_dir.is_dir() else state
+    return f"`data_dir` must hold {recipe.dataset}; {data_dir} {state}."
 
 
 def images_of(recipe: Recipe, sizes: Sizes) -> int:

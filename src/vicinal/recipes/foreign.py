@@ -29,7 +29,16 @@ from vicinal.recipes.device import pick_device
 from vicinal.recipes.run import load
 from vicinal.recipes.schema import Augment, Evaluation
 
-__all__ = ["BATCH", "ZOOS", "attacks_of", "budget_of", "filled", "from_zoo", "job_of"]
+__all__ = [
+    "BATCH",
+    "ZOOS",
+    "arguments_of",
+    "attacks_of",
+    "budget_of",
+    "filled",
+    "from_zoo",
+    "job_of",
+]
 
 BATCH = 128
 """Images at a time; random starts depend on it."""
@@ -79,6 +88,34 @@ def attacks_of(
     return found
 
 
+def arguments_of(name: str) -> dict[str, Value]:
+    """Read the arguments that follow the name of a model.
+
+    Args:
+        name: Such as "timm/resnet18(num_classes=10)" or "package.module:factory".
+
+    Returns:
+        The arguments by name; none where there is no parenthesis.
+
+    Raises:
+        InputError: If what follows is anything else.
+
+    Example:
+        >>> arguments_of("mynet:net(width=16)")
+        {'width': 16}
+    """
+    word, parenthesis, inside = name.partition("(")
+    if not parenthesis:
+        return {}
+    try:
+        return read_call(f"net({inside}").arguments
+    except InputError:
+        raise InputError(
+            f"`model` {name[:80]!r} must be a name, or a name with keyword arguments that are "
+            f"numbers, fractions or words, such as '{word[:40]}(width=16)'."
+        ) from None
+
+
 def from_zoo(name: str, *, weights: Path | None) -> nn.Module:
     """Build a net of torchvision or timm, its weights from a file, its normalisation inside.
 
@@ -95,9 +132,9 @@ def from_zoo(name: str, *, weights: Path | None) -> nn.Module:
             package cannot be imported.
     """
     zoo, _, rest = name.partition("/")
-    word, _, inside = rest.partition("(")
+    word = rest.partition("(")[0]
     build = ZOOS[choice("model", zoo, ZOOS)]
-    arguments = read_call(f"net({inside}").arguments if inside else {}
+    arguments = arguments_of(name)
     if weights is None:
         raise InputError(
             f"`model` {name!r} must be given --weights FILE.safetensors: nothing is downloaded, "

@@ -173,7 +173,10 @@ def _done(job: Job, ledger: Path, findings: list[Finding], *, progress: bool) ->
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the same command goes on where it stopped") from None
     settled = {} if job.suite is None else {"suite": job.suite}
-    found[0] = {**found[0], "preflight": [finding.record for finding in findings], **settled}
+    known = {finding.check for finding in findings}
+    more = [one for one in found[0].get("preflight", ()) if one["check"] not in known]
+    told = [*(finding.record for finding in findings), *more]
+    found[0] = {**found[0], "preflight": told, **settled}
     judged = [{**_with_names(record, job), **_images(record, job), **job.facts} for record in found]
     judged += last
     asked = _asked(job)
