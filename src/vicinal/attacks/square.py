@@ -62,8 +62,9 @@ class Square:
             never.
         precision: Arithmetic of the search, "fp32", "bf16" (autocast), or "auto": bf16 where the
             processor is fast at it and the ball is linf and 4/255 or wider. What fools the search
-            is judged by the model itself before an image leaves; where its logits are rounded to
-            bf16, not `folded`, windows that leave the loss as it is are kept too.
+            is judged by the model itself before an image leaves. In bf16 the model itself is also
+            asked from then on about an image that came near the boundary; where the search's logits
+            are rounded to bf16, not `folded`, windows that leave the loss as it is are kept too.
         channels_last: Search in channels-last.
         folded: Search with BatchNorm folded into the convolution before it, where there is one.
 
@@ -78,7 +79,8 @@ class Square:
     Differs from AutoAttack's: a window may reach the last row and column, and is drawn for each
     image instead of for the batch, as in the paper.
     Cost: for each restart `queries` + 1 forward passes, one for the clean images and one for the
-    verdict; fewer for an image that is fooled: `result.spent` counts them.
+    verdict; fewer for an image that is fooled: `result.spent` counts them. With levers
+    one more for an image whose verdict the model itself is asked for.
     """
 
     eps: float
